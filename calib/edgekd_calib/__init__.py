@@ -1,0 +1,1 @@
+"""Calibration for INT8: which images to use. No PyTorch here."""

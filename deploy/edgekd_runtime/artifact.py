@@ -1,0 +1,109 @@
+"""The deployed model: `model.onnx` (or `model.engine`) with `model.json` beside it that says everything a device must know."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import read_json, sha256, write_json
+
+SCHEMA_VERSION = 1
+MODEL_FILES = ("model.onnx",)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Sidecar of a deployed model. The image enters as uint8 1×H×W×3; normalisation is in the graph.
+
+    Attributes:
+        name: What reports call it, e.g. ``student fp32``.
+        model: Architecture, e.g. ``lraspp-mobilenetv3_large_100``.
+        method: How it was trained, e.g. ``cwd`` or ``baseline``.
+        size: Network input (H, W) in pixels.
+        output: ``classes`` (uint8 1×H×W) or ``logits`` (float32 1×C×H×W).
+        precision: ``fp32``, later ``fp16``, ``int8``.
+        classes: Names and palette.
+        mean, std: Normalisation inside the graph, for images in 0–1, RGB.
+        channel_order: Of the input.
+        opset: ONNX opset.
+        sha256: Of the model file.
+        source_sha256: Of the checkpoint that it was exported from.
+        data: Layout, root and split that accuracy is measured on.
+        parity: Agreement with PyTorch on real images.
+        versions: Of the tools that made it.
+    """
+
+    name: str
+    model: str
+    method: str
+    size: tuple[int, int]
+    output: str
+    precision: str
+    classes: ClassSet
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    opset: int
+    sha256: str
+    source_sha256: str
+    channel_order: str = "RGB"
+    data: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json``."""
+        write_json(folder / "model.json", {"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+    @staticmethod
+    def load(folder: Path) -> "Artifact":
+        """Read ``model.json``.
+
+        Raises:
+            EdgeKDError: If it is missing, of another schema, or incomplete.
+        """
+        path = folder / "model.json"
+        document = read_json(path)
+        if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
+            raise EdgeKDError(f"{path} is not a sidecar of schema {SCHEMA_VERSION}; run `edgekd export` again.")
+        try:
+            classes = ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"]))
+            height, width = document["size"]
+            return Artifact(
+                **{
+                    **document,
+                    "classes": classes,
+                    "size": (height, width),
+                    "mean": tuple(document["mean"]),
+                    "std": tuple(document["std"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise EdgeKDError(f"{path} is incomplete ({error}); run `edgekd export` again.") from error
+
+
+def find_models(path: str | Path) -> list[Path]:
+    """Model files at or below `path`: the file itself, or every ``model.onnx`` in the folder, sorted.
+
+    Raises:
+        EdgeKDError: If there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    found = sorted(file for name in MODEL_FILES for file in path.rglob(name))
+    if not found:
+        raise EdgeKDError(f"No exported model at {path}; make one with `edgekd export RUN`.")
+    return found
+
+
+def load_artifact(model_file: Path) -> Artifact:
+    """The sidecar of `model_file`, after checking that the file is the one it describes.
+
+    Raises:
+        EdgeKDError: If the sidecar is missing or the file's hash differs.
+    """
+    artifact = Artifact.load(model_file.parent)
+    if sha256(model_file) != artifact.sha256:
+        raise EdgeKDError(f"{model_file} is not the file that {model_file.parent / 'model.json'} describes; run `edgekd export` again.")
+    return artifact

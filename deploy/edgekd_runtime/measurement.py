@@ -1,0 +1,96 @@
+"""A measurement: what was measured, on what, how, with which versions. One JSON file holds a list of them."""
+
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd_runtime import __version__
+from edgekd_runtime.accuracy import Accuracy
+from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import read_json, write_json
+from edgekd_runtime.latency import Latency, Timing
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Latency and accuracy of the same model file on one device.
+
+    Attributes:
+        artifact: The sidecar of the measured file.
+        path: Where the file lay.
+        size_bytes: Of the model file.
+        backend: e.g. ``onnxruntime-cpu``.
+        backend_version: Of that library.
+        threads: CPU threads asked for; 0 = the backend's default.
+        latency: By stage: ``network`` (the bare call), ``end_to_end`` (resize, network, class map at image size).
+        accuracy: On the artifact's data, or None where that was not asked for.
+        images: How many images the accuracy was measured on.
+        timing: How the latency was measured.
+        device: Machine description.
+        date: UTC, ISO 8601.
+    """
+
+    artifact: Artifact
+    path: str
+    size_bytes: int
+    backend: str
+    backend_version: str
+    threads: int
+    latency: dict[str, Latency]
+    accuracy: Accuracy | None
+    images: int
+    timing: Timing
+    device: dict[str, Any]
+    date: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-safe dictionary."""
+        return {**asdict(self), "accuracy": self.accuracy.to_json() if self.accuracy else None}
+
+
+def describe_device() -> dict[str, Any]:
+    """The machine: processor, cores that this process may use, operating system, Python and library versions."""
+    return {
+        "name": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "edgekd_runtime": __version__,
+    }
+
+
+def _processor() -> str:
+    """The processor's name; on Jetson the board's."""
+    board = Path("/proc/device-tree/model")
+    if board.is_file():
+        return board.read_text(encoding="utf-8").strip("\0 \n")
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def save_results(path: str | Path, measurements: list[Measurement]) -> None:
+    """Write measurements as one JSON document."""
+    write_json(path, {"schema_version": SCHEMA_VERSION, "measurements": [one.to_json() for one in measurements]})
+
+
+def load_results(path: str | Path) -> list[dict[str, Any]]:
+    """Measurements of a results file, as dictionaries.
+
+    Raises:
+        EdgeKDError: If the file is missing, not JSON, or of another schema.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION or "measurements" not in document:
+        raise EdgeKDError(f"{path} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench --json-out`.")
+    return list(document["measurements"])

@@ -1,0 +1,333 @@
+"""The recipe: a whole run as data. YAML in, strict models, one clear sentence out when something is wrong."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekd_runtime.errors import UsageError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class Strict(BaseModel):
+    """Base of everything a YAML file may hold: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class DataRecipe(Strict):
+    """Which images, and how they are cut for training.
+
+    Attributes:
+        layout: A key of `edgekd.data.LAYOUTS`.
+        root: Its folder.
+        options: Further keyword arguments of the layout.
+        train, val: Names of the splits.
+        size: Network input (H, W) for validation, export and latency.
+        crop: Training crop (H, W); `size` where absent.
+        scale: Range of the random scale.
+        flip: Probability of a horizontal flip.
+        color: Strength of brightness, contrast and saturation jitter, 0 = none.
+        workers: Loader processes; one fewer than the cores, at most 4, where absent.
+    """
+
+    layout: str
+    root: str | None = None
+    options: dict[str, Any] = {}
+    train: str = "train"
+    val: str = "val"
+    size: tuple[int, int]
+    crop: tuple[int, int] | None = None
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: float = Field(0.5, ge=0, le=1)
+    color: float = Field(0.0, ge=0, lt=1)
+    workers: int | None = Field(None, ge=0)
+
+
+class ModelRecipe(Strict):
+    """A segmenter, named ``head-backbone``.
+
+    Attributes:
+        name: e.g. ``deeplabv3-resnet18``; the backbone is any timm feature backbone.
+        weights: ``timm`` = pretrained from timm's hub, a path = a local ImageNet checkpoint, None = from scratch.
+        output_stride: 8, 16 or 32; None = the head's own, or the backbone's where that can't dilate.
+        auxiliary: Add the auxiliary FCN head on stage 3.
+        head_channels: Width of the head; None = the head's own.
+        dropout: Before the classifier.
+        batch_norm: ``train``, or ``freeze`` to keep the statistics and affine parameters of the pretrained backbone.
+    """
+
+    name: str
+    weights: str | None = None
+    output_stride: Literal[8, 16, 32] | None = None
+    auxiliary: bool = True
+    head_channels: int | None = Field(None, ge=8)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    batch_norm: Literal["train", "freeze"] = "train"
+
+
+class TeacherRecipe(Strict):
+    """How the teacher is made.
+
+    Attributes:
+        model: What `edgekd train --part teacher` trains; None = only `run` counts.
+        run: A trained run folder or ``.safetensors`` file.
+        steps: Steps of its training; None = `train.steps`.
+        label_assisted: The student's architecture with the label as a fourth channel (LAD), instead of `model`.
+        label_weights: LAD: class weights while distilling; ``normal`` draws fresh N(0, 1), ``table`` spaces them evenly over [−1.1, 1].
+        label_gain: LAD: g; None = 100/58, for mean/std-normalised images.
+        consistency: LAD: weight of the dual-path consistency term.
+    """
+
+    model: ModelRecipe | None = None
+    run: str | None = None
+    steps: int | None = Field(None, ge=1)
+    label_assisted: bool = False
+    label_weights: Literal["normal", "table"] = "normal"
+    label_gain: float | None = Field(None, gt=0)
+    consistency: float = Field(5.0, ge=0)
+
+
+class TaskRecipe(Strict):
+    """The supervised loss and how its pixels are weighted.
+
+    Attributes:
+        weighting: ``plain``, or ``difficulty`` (RDD).
+        auxiliary: Weight of the auxiliary head's loss.
+        class_weights: One weight a class.
+        warmup: RDD: share of the run that is teacher-full evaluated (TFE).
+        difficulty_map: RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability.
+        kl: RDD: direction of the TFE divergence; ``code`` is KL(aux‖main), ``paper`` KL(main‖aux).
+        mode: RDD: which hard pixels count in TSE.
+        threshold: RDD: probability at or below which a pixel is hard.
+        min_kept: RDD: pixels an image kept at least; ``paper`` fixes the threshold (0).
+        reduction: RDD: ``kept`` averages over the kept pixels (code), ``all`` over all of them (paper).
+        blend: RDD: after warm-up blend α·TFE + (1−α)·TSE, α falling linearly from 1 to 0.
+    """
+
+    weighting: Literal["plain", "difficulty"] = "plain"
+    auxiliary: float = Field(0.4, ge=0)
+    class_weights: list[float] | None = None
+    warmup: float = Field(0.1, ge=0, le=1)
+    difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
+    kl: Literal["code", "paper"] = "code"
+    mode: Literal["xor", "or", "and", "ohem"] = "xor"
+    threshold: float = Field(0.7, ge=0, le=1)
+    min_kept: int = Field(25_000, ge=0)
+    reduction: Literal["kept", "all"] = "kept"
+    blend: bool = False
+
+
+class TransferRecipe(BaseModel):
+    """One transferred loss; further keys are the method's own options, checked against its signature.
+
+    Attributes:
+        method: A key of `edgekd.distill.registry.TRANSFERS`.
+        weight: Of the loss; None = the method's published weight.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    method: str
+    weight: float | None = Field(None, ge=0)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class TrainRecipe(Strict):
+    """The training loop.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Images a step, over all processes and accumulated parts.
+        accumulate: Parts that a step's batch is split into.
+        optimizer: ``sgd`` (momentum) or ``adamw``.
+        lr: Learning rate of the backbone.
+        head_lr: Its multiple for heads and projections.
+        momentum, weight_decay: Of the optimiser.
+        power: Of the poly schedule.
+        warmup_steps: Of linear warm-up.
+        clip_norm: Gradient norm limit; None = none.
+        precision: ``32``, ``bf16`` or ``16`` (with a loss scaler).
+        channels_last: Memory layout.
+        ema: Decay of the averaged weights that are evaluated and kept as best; None = none.
+        seed: Of weights, order, augmentation and noise.
+        val_every: Steps between validations; None = five in a run.
+        log_every: Steps between log lines.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        devices: Processes on this machine (torchrun's number is taken where it launched us).
+        num_nodes: Machines.
+    """
+
+    steps: int = Field(40_000, ge=1)
+    batch_size: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.02, gt=0)
+    head_lr: float = Field(1.0, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    power: float = Field(0.9, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    precision: Literal["32", "bf16", "16"] = "32"
+    channels_last: bool = True
+    ema: float | None = Field(None, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+    val_every: int | None = Field(None, ge=1)
+    log_every: int = Field(10, ge=1)
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1)
+    num_nodes: int = Field(1, ge=1)
+
+
+class Recipe(Strict):
+    """A whole run.
+
+    Attributes:
+        name: What cards and reports call it.
+        objective: What this run trains: a model alone, LAD's teacher, or a student under a teacher.
+        method: The shorthand that the distillation came from, for cards and reports.
+    """
+
+    name: str
+    objective: Literal["supervised", "label-assisted", "distillation"] = "distillation"
+    method: str = "recipe"
+    data: DataRecipe
+    student: ModelRecipe
+    teacher: TeacherRecipe = TeacherRecipe()
+    task: TaskRecipe = TaskRecipe()
+    transfer: list[TransferRecipe] = []
+    train: TrainRecipe = TrainRecipe()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        UsageError: If the file is missing, no YAML, or no mapping.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Can't read {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} must hold keys and values, not a {type(document).__name__}.")
+    return document
+
+
+def validate(model: type[Model], document: dict[str, Any], source: str) -> Model:
+    """Check a document against a model.
+
+    Raises:
+        UsageError: Naming the source, the key and the mend.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        keys = [str(part) for part in fault["loc"]]
+        if fault["type"] == "extra_forbidden":
+            hint = nearest(keys[-1], _fields_at(model, keys[:-1]))
+            raise UsageError(f"{source}: unknown key {'.'.join(keys)!r}{hint}") from error
+        message = fault["msg"].removeprefix("Value error, ")
+        given = f", not {fault['input']!r}" if fault["type"] != "missing" else ""
+        raise UsageError(f"{source}: {'.'.join(keys)}: {message[0].lower()}{message[1:]}{given}.") from error
+
+
+def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
+    kind: Any = model
+    for key in keys:
+        if key.isdigit():
+            continue
+        annotation = kind.model_fields[key].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        kind = next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), model)
+    return list(kind.model_fields)
+
+
+def load_recipe(name: str | Path, overrides: Iterable[dict[str, Any]] = ()) -> Recipe:
+    """Load a recipe by shipped name or path, its `extends` first, then the overrides in order.
+
+    Raises:
+        UsageError: If it can't be found or is wrong.
+    """
+    document = _read_extended(find_recipe(name), ())
+    for override in overrides:
+        document = merge(document, override)
+    return validate(Recipe, document, str(name))
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Path of a recipe: a file, a run folder (its ``recipe.yaml``), or the name of one that ships.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    path = Path(name)
+    for candidate in (path, path / "recipe.yaml", RECIPES / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    shipped = sorted(file.stem for file in RECIPES.glob("*.yaml"))
+    raise UsageError(f"No recipe {str(name)!r}{nearest(str(name), shipped)}; give a YAML file or one of {', '.join(shipped)}.")
+
+
+def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise UsageError(f"{path} extends itself; remove the circle.")
+    document = read_yaml(path)
+    base: dict[str, Any] = {}
+    parents = document.pop("extends", [])
+    for parent in [parents] if isinstance(parents, str) else parents:
+        beside = path.parent / f"{parent}.yaml"
+        base = merge(base, _read_extended(beside if beside.is_file() else find_recipe(parent), (*seen, path)))
+    return merge(base, document)
+
+
+def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Override into a copy of base, mapping by mapping; lists and scalars are replaced whole."""
+    result = dict(base)
+    for key, value in override.items():
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def assignment(text: str) -> dict[str, Any]:
+    """``train.steps=100`` → ``{"train": {"steps": 100}}``; the value is YAML.
+
+    Raises:
+        UsageError: If there is no ``=`` or the value is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set takes key=value, e.g. train.steps=100, not {text!r}.")
+    try:
+        result: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {text}: the value is not valid YAML.") from error
+    for part in reversed(key.split(".")):
+        result = {part: result}
+    return result
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML, loadable again."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,91 @@
+"""What a person sees while something runs: a bar on a terminal, plain lines elsewhere; always on stderr."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Update(Protocol):
+    """Call with what is done, how much there is, and a note."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+def note(text: str) -> None:
+    """A line of log on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str, quiet: bool = False) -> Iterator[Update]:
+    """Show progress with a rate and the time left.
+
+    Args:
+        what: Named in front.
+        quiet: Show nothing, e.g. in all processes but the first.
+    """
+    if quiet:
+        yield lambda done, total, note="": None
+    elif sys.stderr.isatty():
+        with _bar(what) as update:
+            yield update
+    else:
+        yield _lines(what)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Update]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None, note="")
+
+        def update(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total or None, note=note)
+
+        yield update
+
+
+def _lines(what: str, every: float = 10.0) -> Update:
+    begin = time.monotonic()
+    last = begin
+
+    def update(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every or (done == total and now - begin > 2):
+            last = now
+            left = f", {duration((now - begin) / done * (total - done))} left" if done and total > done else ""
+            print(f"{what}: {done}/{total or '?'}{left}  {note}".rstrip(), file=sys.stderr, flush=True)
+
+    return update
+
+
+def duration(seconds: float) -> str:
+    """``75.2`` → ``1:15``; hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; columns after the first are right-aligned."""
+    from rich.console import Console
+    from rich.table import Table
+
+    result = Table(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        result.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
+    for row in rows:
+        result.add_row(*row)
+    Console().print(result)

@@ -1,0 +1,60 @@
+"""Data layouts. `LAYOUTS` is the list: to add one, write its file and a line here."""
+
+from importlib import import_module
+from inspect import signature
+from typing import Any
+
+from edgekd.config import nearest
+from edgekd.data.layout import Layout, Sample
+from edgekd_runtime.errors import EdgeKDError, UsageError
+
+LAYOUTS = {
+    "camvid": "edgekd.data.camvid:CamVid",
+    "folder": "edgekd.data.folder:Folder",
+    "streetscape": "edgekd.data.streetscape:Streetscape",
+}
+
+
+def layout_class(name: str) -> type[Layout]:
+    """The class of a layout by name.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    if name not in LAYOUTS:
+        raise UsageError(f"Unknown data layout {name!r}{nearest(name, LAYOUTS)}; `edgekd data layouts` lists them.")
+    module, attribute = LAYOUTS[name].split(":")
+    return getattr(import_module(module), attribute)
+
+
+def open_layout(name: str, split: str, root: str | None = None, *, faults: bool = False, **options: Any) -> Layout:
+    """Open one split of a data set.
+
+    Args:
+        name: A key of `LAYOUTS`.
+        split: e.g. ``train``.
+        root: Folder of the data; layouts that draw their own images take none.
+        faults: Let files without a partner pass, for ``edgekd data check``.
+        options: The layout's own keyword arguments.
+
+    Raises:
+        UsageError: If the layout, the split or an option is unknown, or the root is missing.
+        EdgeKDError: If the data is not as the layout expects.
+    """
+    kind = layout_class(name)
+    known = signature(kind).parameters
+    if root is not None and "root" in known:
+        options["root"] = root
+    if "root" in known and "root" not in options:
+        raise UsageError(f"The layout {name} needs its folder: give --data-root, or data.root in the recipe. It expects\n{kind.tree}")
+    for option in options:
+        if option not in known:
+            raise UsageError(f"The layout {name} has no option {option!r}{nearest(option, known)}.")
+    layout = kind(split, **options)
+    stray = getattr(layout, "faults", [])
+    if stray and not faults:
+        raise EdgeKDError(f"{stray[0]} ({len(stray)} such in all; `edgekd data check` lists them).")
+    return layout
+
+
+__all__ = ["LAYOUTS", "Layout", "Sample", "layout_class", "open_layout"]

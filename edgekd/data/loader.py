@@ -1,0 +1,92 @@
+"""Batches by position: sample `k` of a run depends on the seed and `k` alone.
+
+So the images do not change with the number of workers or processes, and a resumed run goes on exactly where it stopped.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from edgekd.config import DataRecipe, TrainRecipe
+from edgekd.data.layout import Layout
+from edgekd.data.transforms import to_tensors, train_transform
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+class TrainSet(Dataset[Pair]):
+    """Augmented samples by position in the run.
+
+    Args:
+        layout: Where images and labels come from.
+        data: Augmentation.
+        seed: Of order and augmentation.
+    """
+
+    def __init__(self, layout: Layout, data: DataRecipe, seed: int) -> None:
+        self._layout, self._transform, self._seed = layout, train_transform(data), seed
+
+    def __getitem__(self, position: int) -> Pair:
+        epoch, offset = divmod(position, len(self._layout))
+        index = int(_order(len(self._layout), self._seed, epoch)[offset])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
+            image, label = self._transform(*to_tensors(self._layout.read(index)))
+        return image.as_subclass(torch.Tensor), label.as_subclass(torch.Tensor)
+
+
+@lru_cache(maxsize=2)
+def _order(length: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(length)
+
+
+class Positions:
+    """The batches that one process sees: lists of positions, from step `start` to the end.
+
+    Args:
+        train: Batch size, accumulation and steps.
+        start: First step.
+        rank, world: Of this process.
+
+    Every micro-batch of the step is a contiguous run of positions, dealt out evenly over the processes.
+    """
+
+    def __init__(self, train: TrainRecipe, start: int, rank: int, world: int) -> None:
+        self._train, self._start, self._rank, self._world = train, start, rank, world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        part = self._train.batch_size // self._train.accumulate
+        local = part // self._world
+        for micro_step in range(self._start * self._train.accumulate, self._train.steps * self._train.accumulate):
+            first = micro_step * part + self._rank * local
+            yield list(range(first, first + local))
+
+    def __len__(self) -> int:
+        return (self._train.steps - self._start) * self._train.accumulate
+
+
+def train_loader(
+    layout: Layout, data: DataRecipe, train: TrainRecipe, *, start: int = 0, rank: int = 0, world: int = 1
+) -> DataLoader[Pair]:
+    """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on."""
+    workers = min(4, max(1, len(os.sched_getaffinity(0)) - 1)) if data.workers is None else data.workers
+    return DataLoader(
+        TrainSet(layout, data, train.seed),
+        batch_sampler=Positions(train, start, rank, world),  # type: ignore[arg-type]  # any iterable of lists will do
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # its base seed is never used; without this it would be drawn from the run's own
+    )
+
+
+def _one_thread(worker: int) -> None:
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

@@ -1,0 +1,204 @@
+"""CIRKD, cross-image relational distillation (Yang et al. 2022): how pixels relate across the images of a batch, and to a memory."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn import functional as F
+
+from edgekd.distill.precision import float32
+from edgekd.distill.reduce import world_size
+from edgekd.distill.resize import labels_at
+from edgekd.distill.transfer import Pair, Transfer, Widths
+
+_BLOCK = 1 << 24
+"""Similarities held at a time: 64 MiB in float32."""
+
+
+@float32
+def cross_image_similarity(student_features: Tensor, teacher_features: Tensor, temperature: float = 0.1) -> Tensor:
+    """Mean over all B² image pairs of the KL between row-softmaxes of their cosine maps (Yang et al. 2022, eq. 4–6).
+
+    Blocks of rows are made, used and dropped, the gradient with them, so that memory does not grow with (B·h·w)².
+
+    Args:
+        student_features: B×A_s×h×w.
+        teacher_features: B×A_t×h×w; the channel counts may differ.
+        temperature: τ.
+
+    Returns:
+        Scalar, 0 at identity.
+    """
+    s, t = (F.normalize(f, dim=1).flatten(2).mT for f in (student_features, teacher_features))
+    return _CrossImage.apply(s.contiguous(), t.detach().contiguous(), temperature)
+
+
+class _CrossImage(torch.autograd.Function):
+    """Loss of normalised pixels s, t (B×M×A), with the gradient to s computed in the same pass."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, t: Tensor, temperature: float) -> Tensor:
+        images, positions = s.shape[:2]
+        all_s, all_t = s.flatten(0, 1), t.flatten(0, 1)
+        rows = max(1, _BLOCK // len(all_s))
+        gradient = torch.zeros_like(all_s) if ctx.needs_input_grad[0] else None
+        total = s.new_zeros(())
+        scale = 1 / (images**2 * positions)
+        for first in range(0, len(all_s), rows):
+            block = slice(first, first + rows)
+            log_s, log_t = (
+                torch.addmm(f.new_zeros(()), f[block], f.mT, beta=0, alpha=1 / temperature).view(-1, images, positions).log_softmax(2)
+                for f in (all_s, all_t)
+            )
+            p_t = log_t.exp()
+            total += (p_t * log_t.sub_(log_s)).sum()
+            if gradient is not None:
+                slope = log_s.exp_().sub_(p_t).flatten(1)  # ∂KL/∂(similarity/τ) of a row
+                gradient[block] += slope @ all_s
+                gradient.addmm_(slope.mT, all_s[block])
+        if gradient is not None:
+            ctx.save_for_backward(gradient.mul_(scale / temperature).view_as(s))
+        return total * scale
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.saved_tensors[0] * outputs[0], None, None
+
+
+class Memory(nn.Module):
+    """Queues of the teacher's normalised embeddings, one a class.
+
+    Args:
+        num_classes: C.
+        size: Entries a class.
+        channels: A.
+        contrasts: Entries drawn for a step, over all classes together.
+
+    The draws come from the step count alone, so every process draws the same and a resumed run goes on as it was.
+    """
+
+    queue: Tensor
+    pointer: Tensor
+    step: Tensor
+
+    def __init__(self, num_classes: int, size: int, channels: int, contrasts: int) -> None:
+        super().__init__()
+        self.drawn = min(size, contrasts // num_classes + 1)
+        start = torch.randn(num_classes, size, channels, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("queue", F.normalize(start, dim=2))
+        self.register_buffer("pointer", torch.zeros(num_classes, dtype=torch.long))
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+
+    def generator(self) -> torch.Generator:
+        """Of this step's draws."""
+        return torch.Generator().manual_seed(int(self.step))
+
+    def sample(self) -> Tensor:
+        """Contrasts, (C·drawn)×A."""
+        chosen = torch.randperm(self.queue.shape[1], generator=self.generator())[: self.drawn]
+        return self.queue[:, chosen.to(self.queue.device)].flatten(0, 1)
+
+    @torch.no_grad()
+    def push(self, index: int, entries: Tensor) -> None:
+        """Write entries n×A over the oldest of class `index`."""
+        size = self.queue.shape[1]
+        slots = (self.pointer[index] + torch.arange(len(entries), device=entries.device)) % size
+        self.queue[index, slots] = entries.to(self.queue.dtype)
+        self.pointer[index] = (self.pointer[index] + len(entries)) % size
+
+
+@float32
+def memory_similarity(student: Tensor, teacher: Tensor, contrasts: Tensor, temperature: float, kd_temperature: float) -> Tensor:
+    """KL between the softmaxes of pixel–memory similarities, mean over pixels (Yang et al. 2022, eq. 9–12).
+
+    Args:
+        student: Normalised pixels N×A, in the teacher's width.
+        teacher: Normalised pixels N×A.
+        contrasts: Normalised memory entries K×A.
+        temperature: τ of the similarities.
+        kd_temperature: T of the distillation.
+    """
+    log_s, log_t = (F.log_softmax(f @ contrasts.mT / (temperature * kd_temperature), 1) for f in (student, teacher))
+    return kd_temperature**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
+
+
+class CrossImageSimilarity(Transfer):
+    """The mini-batch part and both memories.
+
+    Args:
+        widths: Channel counts.
+        temperature: τ of all similarities.
+        minibatch: Weight of `cross_image_similarity`.
+        pixel: Weight of the pixel memory's term.
+        region: Weight of the region memory's term (VOC: 0.01).
+        pixel_memory, region_memory: Queue lengths, entries a class.
+        pixel_contrasts, region_contrasts: Entries drawn a step.
+        pixels: Pixels enqueued a class and image.
+    """
+
+    paper = "Yang et al. 2022 (CIRKD)"
+    default_weight = 1.0
+    needs = frozenset({"labels"})
+    companions = ("pd",)
+
+    def __init__(
+        self,
+        widths: Widths,
+        temperature: float = 0.1,
+        minibatch: float = 1.0,
+        pixel: float = 0.1,
+        region: float = 0.1,
+        pixel_memory: int = 20_000,
+        region_memory: int = 2_000,
+        pixel_contrasts: int = 4096,
+        region_contrasts: int = 1024,
+        pixels: int = 16,
+    ) -> None:
+        super().__init__()
+        self.temperature, self.weights, self.pixels = temperature, (minibatch, pixel, region), pixels
+        self.projector = nn.Sequential(
+            nn.Conv2d(widths.student, widths.teacher, 1, bias=False),
+            nn.BatchNorm2d(widths.teacher),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(widths.teacher, widths.teacher, 1, bias=False),
+        )
+        self.pixel_memory = Memory(widths.num_classes, pixel_memory, widths.teacher, pixel_contrasts)
+        self.region_memory = Memory(widths.num_classes, region_memory, widths.teacher, region_contrasts)
+
+    def forward(self, pair: Pair) -> Tensor:
+        minibatch, pixel, region = self.weights
+        teacher_map = F.normalize(pair.teacher.features.float(), dim=1)
+        student = F.normalize(self.projector(pair.student.features).float(), dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+        teacher = teacher_map.permute(0, 2, 3, 1).flatten(0, 2)
+        loss = minibatch * cross_image_similarity(pair.student.features, pair.teacher.features, self.temperature)
+        for weight, memory in ((pixel, self.pixel_memory), (region, self.region_memory)):
+            loss = loss + weight * memory_similarity(student, teacher, memory.sample(), self.temperature, 1.0)
+        if self.training:
+            self._enqueue(*_gather(teacher_map, labels_at(pair.labels, teacher_map.shape[-2:])))
+        return loss
+
+    @torch.no_grad()
+    def _enqueue(self, features: Tensor, labels: Tensor) -> None:
+        generator = self.pixel_memory.generator()
+        for embedding, classes in zip(features.flatten(2).mT, labels.flatten(1), strict=True):
+            for index in classes[classes < len(self.pixel_memory.queue)].unique().tolist():
+                own = embedding[classes == index]
+                self.region_memory.push(index, F.normalize(own.mean(0, keepdim=True), dim=1))
+                # the class's own pixels: the public code permutes the image's instead
+                chosen = torch.randperm(len(own), generator=generator)[: self.pixels]
+                self.pixel_memory.push(index, own[chosen.to(own.device)])
+        self.pixel_memory.step += 1
+        self.region_memory.step += 1
+
+
+def _gather(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Both from every process, in rank order."""
+    if world_size() == 1:
+        return features, labels
+    results = []
+    for value in (features.contiguous(), labels.contiguous()):
+        parts = [torch.empty_like(value) for _ in range(world_size())]
+        dist.all_gather(parts, value)
+        results.append(torch.cat(parts))
+    return results[0], results[1]

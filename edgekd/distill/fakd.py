@@ -1,0 +1,192 @@
+"""FAKD, feature-augmented distillation (arXiv 2208.14143): infinitely many augmented student features in closed form.
+
+Each student feature is imagined as ŝ_i ~ N(s_i, λΣ_y) with the covariance of its pixel's class; the expected loss has an upper
+bound by Jensen and the Gaussian's moment-generating function. METHODS' corrected equations, not the paper's misprinted 4–8.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekd.distill.precision import float32
+from edgekd.distill.resize import labels_at
+from edgekd.distill.statistics import ClassStatistics
+from edgekd.distill.transfer import Pair, Transfer, Widths
+
+_TINY = 1e-30
+_CHUNK = 1 << 22
+
+
+def _sorted_by_class(labels: Tensor, num_classes: int) -> tuple[Tensor, list[int]]:
+    """Pixel order by class, ignored last, and how many each of the C+1 groups has."""
+    classes = labels.clamp(max=num_classes)
+    return classes.argsort(stable=True), torch.bincount(classes, minlength=num_classes + 1).tolist()
+
+
+def _pair_variance(weight: Tensor, variance: Tensor) -> Tensor:
+    """Q[c, k] = (w_k − w_c)ᵀ Σ (w_k − w_c) of one class, C×C; Σ is A (diagonal) or A×A."""
+    gram = (weight * variance if variance.ndim == 1 else weight @ variance) @ weight.mT
+    diagonal = gram.diagonal()
+    return (diagonal[None] + diagonal[:, None] - gram - gram.mT).clamp_min(0)
+
+
+@float32
+def augmented_pixel_kd(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, weight: Tensor, variance: Tensor, strength: float | Tensor
+) -> Tensor:
+    """FAKD's PD bound: mean_i Σ_c p_i^c · LSE_k[z_ik − z_ic + (λ/2)·Q_y[c, k]].
+
+    One GEMM a class present instead of M×C×C buffers: the exponentials of logits and of Q are separate factors.
+
+    Args:
+        student_logits: z, B×C×h×w, of the student's own classifier.
+        teacher_logits: B×C×h×w.
+        labels: B×H×W, nearest-resized to h×w; ignored pixels get no correction.
+        weight: The classifier's W, C×A (a 1×1 convolution's weight will do).
+        variance: Σ of each class, C×A diagonal or C×A×A.
+        strength: λ ≥ 0.
+
+    Returns:
+        Scalar; the cross entropy form of PD at λ = 0.
+    """
+    num_classes = student_logits.shape[1]
+    weight = weight.flatten(1)
+    z = student_logits.permute(0, 2, 3, 1).reshape(-1, num_classes)
+    p = F.softmax(teacher_logits, 1).permute(0, 2, 3, 1).reshape(-1, num_classes)
+    order, sizes = _sorted_by_class(labels_at(labels, student_logits.shape[-2:]).flatten(), num_classes)
+    z, p = z[order], p[order]
+    total = z.new_zeros(())
+    for index, (z_y, p_y) in enumerate(zip(z.split(sizes), p.split(sizes), strict=True)):
+        if len(z_y) == 0:
+            continue
+        if index == num_classes:
+            bound = z_y.logsumexp(1, keepdim=True)
+        else:
+            bound = _augmented_log_sum(z_y, strength / 2 * _pair_variance(weight, variance[index]))
+        total = total + (p_y * (bound - z_y)).sum()
+    return total / len(z)
+
+
+def _augmented_log_sum(z: Tensor, table: Tensor) -> Tensor:
+    """Log Σ_k exp(z_ik + table[c, k]) for every row i and class c, M×C, as one product of exponentials.
+
+    Both factors are shifted by their row maxima. Where the product still underflows (maxima far apart), the entry is computed directly.
+    """
+    row_max, table_max = z.detach().amax(1, keepdim=True), table.detach().amax(1)
+    product = torch.exp(z - row_max) @ torch.exp(table - table_max[:, None]).mT
+    low = product.detach() < _TINY
+    result = product.clamp_min(_TINY).log() + row_max + table_max
+    if bool(low.any()):
+        rows, columns = low.nonzero(as_tuple=True)
+        chunk = max(1, _CHUNK // z.shape[1])
+        direct = [(z[i] + table[c]).logsumexp(1) for i, c in zip(rows.split(chunk), columns.split(chunk), strict=True)]
+        result = result.index_put((rows, columns), torch.cat(direct))
+    return result
+
+
+@float32
+def augmented_channel_kd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    variance: Tensor,
+    strength: float | Tensor,
+    temperature: float = 1.0,
+) -> Tensor:
+    """FAKD's CWD bound: (τ²/C)·Σ_c {LSE_i[z_ic/τ + v_ic/(2τ²)] − Σ_i p_ic·(z_ic/τ − v_ic/(2τ²))}, mean over images.
+
+    v_ic = λ·w_cᵀ Σ_y w_c is a C×C table looked up by the pixel's label, so the cost is CWD's.
+
+    Args:
+        student_logits: z, B×C×h×w.
+        teacher_logits: B×C×h×w.
+        labels: B×H×W, nearest-resized to h×w; ignored pixels get no correction.
+        weight: The classifier's W, C×A.
+        variance: Σ of each class, C×A diagonal or C×A×A.
+        strength: λ ≥ 0.
+        temperature: τ.
+
+    Returns:
+        Scalar; the cross entropy form of CWD at λ = 0.
+    """
+    num_classes = student_logits.shape[1]
+    weight = weight.flatten(1)
+    if variance.ndim == 2:
+        spread = variance @ weight.square().mT
+    else:
+        spread = torch.einsum("ca,yab,cb->yc", weight, variance, weight)
+    table = F.pad(strength * spread / (2 * temperature**2), (0, 0, 0, 1))  # the last row, of ignored pixels, is 0
+    classes = labels_at(labels, student_logits.shape[-2:]).clamp(max=num_classes)
+    half_v = table.mT[:, classes].transpose(0, 1).flatten(2)
+    z = student_logits.flatten(2) / temperature
+    p = F.softmax(teacher_logits.flatten(2) / temperature, 2)
+    return temperature**2 * ((z + half_v).logsumexp(2) - (p * (z - half_v)).sum(2)).mean()
+
+
+class AugmentedKD(Transfer):
+    """FAKD: class statistics of the student's features, λ rising as a cosine, and one of the two bounds.
+
+    Args:
+        widths: Channel counts.
+        strength: λ0, reached at the end of the run.
+        covariance: ``diagonal`` or ``full``.
+    """
+
+    paper = "FAKD, arXiv 2208.14143"
+    needs = frozenset({"labels"})
+
+    def __init__(self, widths: Widths, strength: float = 1.0, covariance: Literal["diagonal", "full"] = "diagonal") -> None:
+        super().__init__()
+        self.strength = strength
+        self.statistics = ClassStatistics(widths.num_classes, widths.student, full=covariance == "full")
+
+    def schedule(self, progress: float) -> float:
+        """λ at a share of the run: 0 → λ0 as a cosine."""
+        return self.strength * (1 - math.cos(math.pi * min(progress, 1.0))) / 2
+
+    def observe(self, pair: Pair) -> Tensor:
+        """Update the statistics with this step's features; returns the variance."""
+        features = pair.student.features.detach()
+        if self.training:
+            labels = labels_at(pair.labels, features.shape[-2:])
+            self.statistics.update(features.permute(0, 2, 3, 1).flatten(0, 2), labels.flatten())
+        return self.statistics.variance.clone()  # the next step updates the buffer in place
+
+
+class AugmentedPixelKD(AugmentedKD):
+    """`augmented_pixel_kd` with running statistics."""
+
+    default_weight = 1.0
+
+    def forward(self, pair: Pair) -> Tensor:
+        variance, strength = self.observe(pair), self.schedule(pair.progress)
+        return augmented_pixel_kd(pair.student.logits, pair.teacher.logits, pair.labels, pair.classifier.weight, variance, strength)
+
+
+class AugmentedChannelKD(AugmentedKD):
+    """`augmented_channel_kd` with running statistics.
+
+    Args:
+        widths: Channel counts.
+        strength: λ0.
+        covariance: ``diagonal`` or ``full``.
+        temperature: τ.
+    """
+
+    default_weight = 5.0
+
+    def __init__(
+        self, widths: Widths, strength: float = 1.0, covariance: Literal["diagonal", "full"] = "diagonal", temperature: float = 1.0
+    ) -> None:
+        super().__init__(widths, strength, covariance)
+        self.temperature = temperature
+
+    def forward(self, pair: Pair) -> Tensor:
+        variance, strength = self.observe(pair), self.schedule(pair.progress)
+        return augmented_channel_kd(
+            pair.student.logits, pair.teacher.logits, pair.labels, pair.classifier.weight, variance, strength, self.temperature
+        )

@@ -1,0 +1,36 @@
+"""Every loss as a pure function over tensors: float32 inside, safe under autocast, a scalar out unless said.
+
+Logits are B×C×h×w, features B×A×h×w, labels B×H×W with 255 = ignore.
+"""
+
+from edgekd.distill.at import attention_transfer
+from edgekd.distill.cirkd import cross_image_similarity, memory_similarity
+from edgekd.distill.cwd import channel_kd
+from edgekd.distill.dsd import double_similarity
+from edgekd.distill.fakd import augmented_channel_kd, augmented_pixel_kd
+from edgekd.distill.fitnet import hint
+from edgekd.distill.ifvd import intra_class_variation
+from edgekd.distill.kd import pixel_kd
+from edgekd.distill.lad import noise_label
+from edgekd.distill.rdd import hard_pixels, relative_difficulty_loss, teacher_agreement
+from edgekd.distill.skds import pairwise_similarity
+from edgekd.distill.statistics import ClassStatistics
+
+__all__ = [
+    "ClassStatistics",
+    "attention_transfer",
+    "augmented_channel_kd",
+    "augmented_pixel_kd",
+    "channel_kd",
+    "cross_image_similarity",
+    "double_similarity",
+    "hard_pixels",
+    "hint",
+    "intra_class_variation",
+    "memory_similarity",
+    "noise_label",
+    "pairwise_similarity",
+    "pixel_kd",
+    "relative_difficulty_loss",
+    "teacher_agreement",
+]

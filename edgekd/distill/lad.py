@@ -1,0 +1,65 @@
+"""LAD, label-assisted distillation (arXiv 2407.13254): a teacher of the student's size that is shown a noised label."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.distill.precision import float32
+
+TRAIN_SIGMA, DISTILL_SIGMA = 0.03, 0.02
+NORMALIZED_GAIN = 100 / 58
+"""g for mean/std-normalised images; 100 is for un-normalised 0–255 input."""
+
+
+@float32
+def noise_label(labels: Tensor, class_weights: Tensor, pixel_noise: Tensor, gain: float = 100.0, sigma: float = 0.03) -> Tensor:
+    """The label noising module: l = g·(w[b, y] + s·ε), one table look-up.
+
+    Args:
+        labels: B×H×W; 255 (or anything from C on) is ignore, which is class C.
+        class_weights: w, B×(C+1), of each image and class, ignore last.
+        pixel_noise: ε, B×1×H×W.
+        gain: g.
+        sigma: s.
+
+    Returns:
+        B×1×H×W, the network's fourth input channel.
+    """
+    classes = labels.clamp(max=class_weights.shape[1] - 1).flatten(1)
+    return torch.add(class_weights.gather(1, classes).view_as(pixel_noise), pixel_noise, alpha=sigma).mul_(gain)
+
+
+class LabelNoiser(nn.Module):
+    """Draws w and ε and noises labels.
+
+    Args:
+        num_classes: C.
+        weights: ``normal`` draws w ~ N(0, 1) fresh for each image; ``table`` spaces the C+1 classes evenly over [−1.1, 1.0],
+            which is the public code's table at C = 21.
+        gain: g; None = 100/58, for normalised images.
+        sigma: s.
+    """
+
+    def __init__(
+        self, num_classes: int, *, weights: Literal["normal", "table"] = "normal", gain: float | None = None, sigma: float = TRAIN_SIGMA
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.gain, self.sigma = num_classes, gain or NORMALIZED_GAIN, sigma
+        table = torch.linspace(-1.1, 1.0, num_classes + 1) if weights == "table" else None
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Labels B×H×W → B×1×H×W."""
+        batch, device = len(labels), labels.device
+        if self.table is None:
+            weights = torch.randn(batch, self.num_classes + 1, device=device)
+        else:
+            weights = self.table.to(device).expand(batch, -1)
+        noise = torch.randn(batch, 1, *labels.shape[-2:], device=device)
+        return noise_label(labels, weights, noise, self.gain, self.sigma)
+
+
+def with_label(image: Tensor, noised_label: Tensor) -> Tensor:
+    """Normalised image B×3×H×W and noised label B×1×H×W → the label-assisted network's input B×4×H×W."""
+    return torch.cat([image, noised_label.to(image)], 1)

@@ -1,0 +1,130 @@
+"""What a run minimises: one module that holds everything trained and gives the weighted loss parts of a batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.cwd import channel_kd
+from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.registry import build_transfer, transfer_class
+from edgekd.distill.task import MISSING_MAP, TASKS, Parts
+from edgekd.distill.teacher import Teacher, at_student_size
+from edgekd.distill.transfer import Pair, Widths
+from edgekd.models import Segmenter
+from edgekd_runtime.errors import UsageError
+
+
+class Objective(nn.Module, ABC):
+    """A model and its loss.
+
+    Args:
+        student: What is trained and kept.
+        task: The supervised loss.
+    """
+
+    def __init__(self, student: Segmenter, task: TaskRecipe) -> None:
+        super().__init__()
+        self.student = student
+        self.task = TASKS[task.weighting](task, student.num_classes)
+
+    @abstractmethod
+    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+        """RGB uint8 B×3×H×W, labels int64 B×H×W, share of the run → weighted loss parts."""
+
+    def second_players(self) -> list[nn.Parameter]:
+        """Parameters that play against the student and have an optimiser of their own."""
+        return [parameter for module in self.modules() for parameter in getattr(module, "second_player", [])]
+
+
+class Supervised(Objective):
+    """The task loss alone: a teacher, or the baseline student."""
+
+    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+        return self.task(self.student(self.student.normalize(image)), None, labels, progress)
+
+
+class LabelAssisted(Objective):
+    """LAD's teacher: two draws of the label noise, the task loss on both paths, and CWD both ways between them.
+
+    Args:
+        student: The 4-channel segmenter.
+        task: The supervised loss.
+        noiser: Draws w and ε.
+        consistency: Weight of CWD_T4(o1, sg(o2)) + CWD_T4(o2, sg(o1)).
+    """
+
+    def __init__(self, student: Segmenter, task: TaskRecipe, noiser: LabelNoiser, consistency: float = 5.0) -> None:
+        super().__init__(student, task)
+        self.noiser, self.consistency = noiser, consistency
+
+    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+        normal = self.student.normalize(image)
+        outputs = [self.student(with_label(normal, self.noiser(labels))) for _ in range(2)]
+        parts = [self.task(output, None, labels, progress) for output in outputs]
+        first, second = (output.logits for output in outputs)
+        consistency = channel_kd(first, second.detach()) + channel_kd(second, first.detach())
+        return {name: parts[0][name] + parts[1][name] for name in parts[0]} | {"consistency": self.consistency * consistency}
+
+
+class Distillation(Objective):
+    """A student under a teacher: weighted task loss and any list of transfers.
+
+    Args:
+        student: What is trained.
+        teacher: Where knowledge comes from; never trained, never saved.
+        task: The supervised loss and its weighting.
+        transfers: What is transferred.
+
+    Raises:
+        UsageError: If the teacher or the student lacks what a part needs.
+    """
+
+    def __init__(self, student: Segmenter, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
+        super().__init__(student, task)
+        check_needs(student, teacher.model, task, transfers)
+        self._teacher = (teacher,)  # in a tuple: not a submodule
+        widths = Widths(student.num_classes, student.classifier.in_channels, teacher.model.classifier.in_channels)
+        built = [(recipe.method, *build_transfer(recipe, widths)) for recipe in transfers]
+        self.weights = {name: weight for name, weight, _ in built}
+        self.transfers = nn.ModuleDict({name: module for name, _, module in built})
+
+    @property
+    def teacher(self) -> Teacher:
+        """The teacher."""
+        return self._teacher[0]
+
+    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+        of_teacher = self.teacher(image, labels)
+        of_student = self.student(self.student.normalize(image))
+        parts = self.task(of_student, of_teacher, labels, progress)
+        if self.transfers:
+            pair = Pair(of_student, at_student_size(of_teacher, of_student), labels, self.student.classifier, progress)
+            parts |= {name: self.weights[name] * module(pair) for name, module in self.transfers.items()}
+        return parts
+
+
+def needs_auxiliary(task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> bool:
+    """Whether any part reads the teacher's auxiliary logits."""
+    return task.weighting == "difficulty" or any("auxiliary" in transfer_class(recipe).needs for recipe in transfers)
+
+
+def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
+    """Refuse before training what would fail in it.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    names = [recipe.method for recipe in transfers]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"The transfer {doubled.pop()!r} is listed twice; join the two and add their weights.")
+    if task.weighting == "difficulty" and task.difficulty_map == "auxiliary" and teacher.auxiliary is None and (task.warmup or task.blend):
+        raise UsageError(MISSING_MAP)
+    for recipe in transfers:
+        for role, model in (("student", student), ("teacher", teacher)):
+            if "auxiliary" in transfer_class(recipe).needs and model.auxiliary is None:
+                raise UsageError(
+                    f"The transfer {recipe.method} reads the auxiliary head, and this {role} has none: "
+                    "set auxiliary: true for it, or choose another transfer."
+                )

@@ -1,0 +1,126 @@
+"""RDD, relative-difficulty distillation (arXiv 2407.03719): which pixels the task loss looks at.
+
+First the teacher alone says how hard a pixel is (TFE), then teacher and student together (TSE).
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekd.distill.precision import float32
+from edgekd.distill.reduce import masked_mean
+from edgekd.distill.resize import upsample
+
+IGNORE = 255
+Mode = Literal["xor", "or", "and", "ohem"]
+MODES = {
+    "xor": torch.logical_xor,
+    "or": torch.logical_or,
+    "and": torch.logical_and,
+    "ohem": lambda student, teacher: student,
+}
+
+
+@float32
+def teacher_agreement(
+    teacher_logits: Tensor, teacher_aux_logits: Tensor, size: tuple[int, int], kl: Literal["code", "paper"] = "code"
+) -> Tensor:
+    """TFE map: exp(−KL) between the teacher's two heads at its stride, then resized (exp first).
+
+    Args:
+        teacher_logits: B×C×h×w.
+        teacher_aux_logits: B×C×h'×w', resized to the main logits.
+        size: (H, W) of the labels.
+        kl: ``code`` is KL(aux‖main), as the public code has it; ``paper`` KL(main‖aux).
+
+    Returns:
+        B×H×W in (0, 1]; 1 where the heads agree.
+    """
+    main = F.log_softmax(teacher_logits, 1)
+    aux = F.log_softmax(upsample(teacher_aux_logits, (teacher_logits.shape[-2], teacher_logits.shape[-1])), 1)
+    p, q = (aux, main) if kl == "code" else (main, aux)
+    agreement = torch.exp(-(p.exp() * (p - q)).sum(1, keepdim=True))
+    return upsample(agreement, tuple(size))[:, 0]
+
+
+@float32
+def pixel_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Cross entropy of the resized logits at every pixel, B×H×W; 0 where ignored."""
+    size = (labels.shape[-2], labels.shape[-1])
+    return F.cross_entropy(upsample(logits, size), labels, class_weights, ignore_index=IGNORE, reduction="none")
+
+
+@float32
+def hard_pixels(logits: Tensor, labels: Tensor, threshold: float = 0.7, min_kept: int = 0) -> Tensor:
+    """Pixels whose own class gets too little probability.
+
+    Args:
+        logits: B×C×h×w, resized to the labels.
+        labels: B×H×W, 255 = ignore.
+        threshold: A pixel is hard when its label's probability is at or below
+            max(threshold, the min_kept-th smallest probability of the batch).
+        min_kept: Pixels of the batch kept at least; more than there are valid ones means all of those.
+
+    Returns:
+        bool B×H×W; False where ignored.
+    """
+    with torch.no_grad():
+        return hard_from_loss(pixel_cross_entropy(logits, labels), labels, threshold, min_kept)
+
+
+def hard_from_loss(loss: Tensor, labels: Tensor, threshold: float, min_kept: int) -> Tensor:
+    """`hard_pixels` from the unweighted `pixel_cross_entropy`, which is −log of the probability it needs."""
+    valid = labels != IGNORE
+    probability = torch.exp(-loss.detach())  # 1 where ignored
+    hard = valid & (probability <= threshold)
+    kept = min(min_kept, int(valid.sum()))
+    if kept and int(hard.sum()) < kept:
+        # a selection, not a sort, and only where the threshold alone keeps too few
+        cut = probability[valid].kthvalue(kept).values.clamp_min(threshold)
+        hard = valid & (probability <= cut)
+    return hard
+
+
+def relative_difficulty_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    mode: Mode = "xor",
+    threshold: float = 0.7,
+    min_kept: int = 0,
+    *,
+    class_weights: Tensor | None = None,
+    reduction: Literal["kept", "all"] = "kept",
+) -> Tensor:
+    """TSE: cross entropy over the pixels that are hard for the student, or the teacher, as `mode` combines them.
+
+    Args:
+        student_logits: B×C×h×w.
+        teacher_logits: B×C×h'×w'.
+        labels: B×H×W, 255 = ignore.
+        mode: ``xor``, ``or``, ``and``, or ``ohem`` (the student's hard pixels alone).
+        threshold: As in `hard_pixels`.
+        min_kept: As in `hard_pixels`.
+        class_weights: Of the cross entropy, length C.
+        reduction: ``kept`` is the mean over the chosen pixels (public code), ``all`` over B·H·W (paper).
+
+    Returns:
+        Scalar; 0 for an empty choice.
+    """
+    loss = pixel_cross_entropy(student_logits, labels)
+    weighted = loss if class_weights is None else loss * class_weights.to(loss)[labels.clamp_max(len(class_weights) - 1)]
+    return chosen_mean(weighted, difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept), reduction)
+
+
+def difficulty_mask(loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: Mode, threshold: float, min_kept: int) -> Tensor:
+    """TSE's choice of pixels, bool B×H×W, from the student's unweighted `pixel_cross_entropy`."""
+    student_hard = hard_from_loss(loss, labels, threshold, min_kept)
+    teacher_hard = student_hard if mode == "ohem" else hard_pixels(teacher_logits, labels, threshold, min_kept)
+    return MODES[mode](student_hard, teacher_hard)
+
+
+def chosen_mean(loss: Tensor, chosen: Tensor, reduction: Literal["kept", "all"]) -> Tensor:
+    """Mean of B×H×W over the chosen pixels, or of the chosen pixels' sum over all pixels; 0 for an empty choice."""
+    return torch.where(chosen, loss, torch.zeros_like(loss)).mean() if reduction == "all" else masked_mean(loss, chosen)

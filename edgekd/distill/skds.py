@@ -1,0 +1,35 @@
+"""SKDS, structured knowledge distillation's pair-wise term (Liu et al. 2019)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekd.distill.precision import float32
+from edgekd.distill.transfer import Pair, Transfer
+
+
+@float32
+def pairwise_similarity(student_features: Tensor, teacher_features: Tensor) -> Tensor:
+    """Mean squared difference of the cosine maps between all positions after 2×2 max pooling (Liu et al. 2019, eq. 3–4).
+
+    Args:
+        student_features: B×A_s×h×w.
+        teacher_features: B×A_t×h×w; the channel counts may differ.
+
+    Returns:
+        Scalar, 0 at identity.
+    """
+    s, t = (F.normalize(F.max_pool2d(f, 2, ceil_mode=True).flatten(2), dim=1) for f in (student_features, teacher_features))
+    # SᵀS − TᵀT as one product of the stacked matrices: one M×M map instead of two
+    return (torch.cat([s, t], 1).mT @ torch.cat([s, -t], 1)).pow(2).mean()
+
+
+class PairwiseSimilarity(Transfer):
+    """`pairwise_similarity` on the features."""
+
+    paper = "Liu et al. 2019"
+    default_weight = 10.0
+    companions = ("pd", "adversarial")
+
+    def forward(self, pair: Pair) -> Tensor:
+        return pairwise_similarity(pair.student.features, pair.teacher.features)

@@ -1,0 +1,77 @@
+"""Running mean and variance of each class's features, pooled over everything seen (ISDA, Wang et al. 2019)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.distill.reduce import sum_over_processes
+
+
+class ClassStatistics(nn.Module):
+    """Per-class mean and biased variance, updated batch by batch and kept in the checkpoint.
+
+    r = n_b/(n_b+N); Σ ← (1−r)Σ + rΣ_b + r(1−r)(μ−m)²; μ ← (1−r)μ + r·m; N += n_b, with n_b, m, Σ_b of the batch over all
+    processes.
+
+    Args:
+        num_classes: C.
+        channels: A.
+        full: Keep covariances C×A×A instead of variances C×A.
+
+    Attributes:
+        count: C.
+        mean: C×A.
+        variance: C×A, or C×A×A.
+    """
+
+    count: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, num_classes: int, channels: int, full: bool = False) -> None:
+        super().__init__()
+        self.full = full
+        self.register_buffer("count", torch.zeros(num_classes, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(num_classes, channels))
+        self.register_buffer("variance", torch.zeros(num_classes, channels, *([channels] if full else [])))
+
+    @torch.no_grad()
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Take in a batch.
+
+        Args:
+            features: N×A.
+            labels: N; values that are no class (255) are left out.
+        """
+        classes = len(self.count)
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.detach().to(self.mean.dtype)
+            # a one-hot product is one GEMM, and unlike index_add the same from run to run on CUDA
+            member = F.one_hot(labels.clamp(max=classes), classes + 1)[:, :classes].to(features)
+            count = sum_over_processes(member.sum(0, dtype=torch.float64))
+            mean = sum_over_processes(member.mT @ features) / count.clamp_min(1).to(features)[:, None]
+            spread = sum_over_processes(self._squares(features, labels, member, mean))
+            self._merge(count, mean, spread)
+
+    def _squares(self, features: Tensor, labels: Tensor, member: Tensor, mean: Tensor) -> Tensor:
+        """Sums of centred squares a class."""
+        valid = labels < len(self.count)
+        centred = features[valid] - mean[labels[valid]]
+        if not self.full:
+            return member[valid].mT @ centred.square()
+        squares = torch.zeros_like(self.variance)
+        for index in labels[valid].unique():
+            own = centred[labels[valid] == index]
+            squares[index] = own.mT @ own
+        return squares
+
+    def _merge(self, count: Tensor, mean: Tensor, squares: Tensor) -> None:
+        shape = (-1, 1, 1) if self.full else (-1, 1)
+        ratio = (count / (count + self.count).clamp_min(1)).to(mean)
+        shift = self.mean - mean
+        product = shift[:, :, None] * shift[:, None, :] if self.full else shift.square()
+        r = ratio.view(shape)
+        batch_variance = squares / count.clamp_min(1).to(mean).view(shape)
+        self.variance.copy_((1 - r) * self.variance + r * batch_variance + r * (1 - r) * product)
+        self.mean.lerp_(mean, ratio[:, None])
+        self.count += count

@@ -1,0 +1,108 @@
+"""The supervised loss, with the pixels' weights: plain, or RDD's relative difficulty."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.config import TaskRecipe
+from edgekd.distill.rdd import IGNORE, chosen_mean, difficulty_mask, pixel_cross_entropy, teacher_agreement
+from edgekd.distill.reduce import masked_mean
+from edgekd.models import SegOutput
+from edgekd_runtime.errors import UsageError
+
+Parts = dict[str, Tensor]
+
+
+class TaskLoss(nn.Module, ABC):
+    """Cross entropy of the main head + a·cross entropy of the auxiliary head, each over its own pixel weights.
+
+    Args:
+        recipe: Weights and weighting.
+        num_classes: C.
+
+    Raises:
+        UsageError: If the class weights are not one a class.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(self, recipe: TaskRecipe, num_classes: int) -> None:
+        super().__init__()
+        weights = recipe.class_weights
+        if weights is not None and len(weights) != num_classes:
+            raise UsageError(f"task.class_weights has {len(weights)} values for {num_classes} classes; give one a class.")
+        self.recipe = recipe
+        self.register_buffer("class_weights", torch.tensor(weights) if weights else None, persistent=False)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
+        """Loss parts, already weighted: ``task`` and, with an auxiliary head, ``auxiliary``."""
+        heads = {"task": (1.0, student.logits, teacher.logits if teacher else None)}
+        if student.aux_logits is not None and self.recipe.auxiliary:
+            aux_teacher = None if teacher is None else teacher.logits if teacher.aux_logits is None else teacher.aux_logits
+            heads["auxiliary"] = (self.recipe.auxiliary, student.aux_logits, aux_teacher)
+        prepared = self.prepare(teacher, labels, progress)
+        return {
+            name: weight * self.reduce(pixel_cross_entropy(logits, labels), of_teacher, labels, prepared, progress)
+            for name, (weight, logits, of_teacher) in heads.items()
+        }
+
+    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Tensor | None:
+        """What both heads share in a step."""
+        return None
+
+    @abstractmethod
+    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+        """Per-pixel cross entropy B×H×W → scalar."""
+
+    def weigh(self, loss: Tensor, labels: Tensor) -> Tensor:
+        """The loss times its label's class weight."""
+        if self.class_weights is None:
+            return loss
+        return loss * self.class_weights[labels.clamp_max(len(self.class_weights) - 1)]
+
+
+class PlainTask(TaskLoss):
+    """The mean over labelled pixels; with class weights the weighted mean, as `torch.nn.CrossEntropyLoss` has it."""
+
+    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+        valid = labels != IGNORE
+        mean = masked_mean(self.weigh(loss, labels), valid)
+        if self.class_weights is not None:
+            mean = mean / masked_mean(self.weigh(torch.ones_like(loss), labels), valid).clamp_min(1e-12)
+        return mean
+
+
+class DifficultyTask(TaskLoss):
+    """RDD: the TFE map for the first part of the run, then the TSE mask, or a blend of both."""
+
+    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Tensor | None:
+        if teacher is None or not (progress < self.recipe.warmup or self.recipe.blend):
+            return None
+        size = (labels.shape[-2], labels.shape[-1])
+        if self.recipe.difficulty_map == "confidence":
+            return torch.exp(-pixel_cross_entropy(teacher.logits, labels))
+        if teacher.aux_logits is None:
+            raise UsageError(MISSING_MAP)
+        return teacher_agreement(teacher.logits, teacher.aux_logits, size, self.recipe.kl)
+
+    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+        if teacher_logits is None:
+            raise UsageError("RDD's task weighting needs a teacher; use `edgekd distill` with one.")
+        tfe = (shared * self.weigh(loss, labels)).mean() if shared is not None else None
+        if tfe is not None and progress < self.recipe.warmup:
+            return tfe
+        recipe = self.recipe
+        chosen = difficulty_mask(loss, teacher_logits, labels, recipe.mode, recipe.threshold, recipe.min_kept * len(labels))
+        tse = chosen_mean(self.weigh(loss, labels), chosen, recipe.reduction)
+        if tfe is None:
+            return tse
+        alpha = (1 - progress) / max(1 - self.recipe.warmup, 1e-9)
+        return alpha * tfe + (1 - alpha) * tse
+
+
+MISSING_MAP = (
+    "RDD compares the teacher's two heads, and this teacher has no auxiliary head: "
+    "train one with auxiliary: true, or set task.difficulty_map=confidence."
+)
+TASKS: dict[str, type[TaskLoss]] = {"plain": PlainTask, "difficulty": DifficultyTask}

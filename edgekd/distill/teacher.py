@@ -1,0 +1,40 @@
+"""The teacher during distillation: frozen, in eval mode, with its own normalisation, outside everything that is trained or saved."""
+
+import torch
+from torch import Tensor
+
+from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.resize import upsample
+from edgekd.models import Segmenter, SegOutput
+
+
+class Teacher:
+    """A trained segmenter as the source of knowledge. Not a module, so no optimiser, checkpoint or DDP ever sees it.
+
+    Args:
+        model: The segmenter; 4 input channels make it label-assisted.
+        noiser: Gives the fourth channel of a label-assisted teacher.
+        needs_auxiliary: Whether any loss reads its auxiliary logits; the head is dropped where none does.
+    """
+
+    def __init__(self, model: Segmenter, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.noiser = noiser
+        if not needs_auxiliary:
+            self.model.auxiliary = None
+
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
+        """Move the weights."""
+        self.model = self.model.to(device=device).to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:
+        """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride."""
+        normal = self.model.normalize(image)
+        return self.model(normal if self.noiser is None else with_label(normal, self.noiser(labels)))
+
+
+def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:
+    """The teacher's logits and features resized to the student's, where their strides differ."""
+    size = (student.logits.shape[-2], student.logits.shape[-1])
+    return SegOutput(upsample(teacher.logits, size), upsample(teacher.features, size), teacher.aux_logits)

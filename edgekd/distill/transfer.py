@@ -1,0 +1,59 @@
+"""What every transferred loss is: a module that sees student and teacher side by side and gives a scalar."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from edgekd.models import SegOutput
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One step as a transfer sees it. The teacher's maps have been resized to the student's.
+
+    Attributes:
+        student, teacher: Outputs; the teacher's without gradients.
+        labels: B×H×W, 255 = ignore.
+        classifier: The student's last 1×1 convolution.
+        progress: Share of the run that is done, 0–1.
+    """
+
+    student: SegOutput
+    teacher: SegOutput
+    labels: Tensor
+    classifier: nn.Conv2d
+    progress: float
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channel counts that transfers with projections or statistics are built for."""
+
+    num_classes: int
+    student: int
+    teacher: int
+
+
+class Transfer(nn.Module, ABC):
+    """A transferred loss.
+
+    A subclass whose constructor has a parameter named `widths` is given the channel counts; every other parameter is an option
+    of the recipe.
+
+    Attributes:
+        paper: Where it comes from.
+        default_weight: Published weight.
+        needs: Of ``auxiliary`` (both models have the head), ``labels``.
+        companions: Transfers that the paper always trains with it.
+    """
+
+    paper: ClassVar[str]
+    default_weight: ClassVar[float]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    companions: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def forward(self, pair: Pair) -> Tensor:
+        """The unweighted loss, a scalar."""

@@ -1,0 +1,40 @@
+"""The network as it ships: uint8 H×W×3 in, normalisation and argmax inside."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.distill.resize import upsample
+from edgekd.models import Segmenter
+
+Output = Literal["classes", "logits"]
+OUTPUTS: tuple[Output, ...] = ("classes", "logits")
+
+
+class Deployed(nn.Module):
+    """A segmenter between its image and its class map. Training-only parts are left behind.
+
+    Args:
+        model: The segmenter.
+        size: Network input (H, W).
+        output: ``classes`` for a uint8 map 1×H×W, ``logits`` for float32 1×C×H×W.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, model: Segmenter, size: tuple[int, int], output: Output) -> None:
+        super().__init__()
+        self.backbone, self.head, self.classifier = model.backbone, model.head, model.classifier
+        self.size, self.output = size, output
+        std = model.std[:3, 0, 0]
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -model.mean[:3, 0, 0] / std)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 1×H×W×3 → class map or logits."""
+        # the cast comes first: TensorRT transposes no uint8
+        x = (image.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
+        logits = upsample(self.classifier(self.head(self.backbone(x))), self.size)
+        return logits.argmax(1).to(torch.uint8) if self.output == "classes" else logits

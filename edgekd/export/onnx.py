@@ -1,0 +1,142 @@
+"""A run to `model.onnx` + `model.json`, checked against PyTorch on real images before it appears."""
+
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxslim
+import torch
+from edgekd_runtime import __version__
+from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.files import sha256
+
+from edgekd.config import Recipe
+from edgekd.console import note, progress
+from edgekd.data import Layout
+from edgekd.export.deployed import Deployed, Output
+from edgekd.export.parity import Parity, ParityLimits, check_parity
+from edgekd.models import Segmenter, load_segmenter
+
+OPSET = 18
+"""What `torch.onnx` writes natively; TensorRT 10.3's parser reads up to 20."""
+
+
+def export_run(
+    run: Path,
+    recipe: Recipe,
+    layout: Layout,
+    out: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    output: Output = "classes",
+    images: int = 32,
+    limits: ParityLimits | None = None,
+) -> Artifact:
+    """Export a run's best weights; the folder appears only when parity holds.
+
+    Args:
+        run: Run folder.
+        recipe: Its recipe.
+        layout: Validation split, for parity.
+        out: Folder for ``model.onnx`` and ``model.json``.
+        size: Network input (H, W); the recipe's where absent.
+        output: ``classes`` or ``logits``.
+        images: How many validation images parity is checked on.
+        limits: When parity counts as missed.
+
+    Raises:
+        UsageError: If the model needs the label as input.
+        GateError: If the exported file does not agree with PyTorch.
+    """
+    model, about = load_segmenter(run)
+    if about.in_channels != 3:
+        raise UsageError(f"{run} is a label-assisted teacher: it needs the label as input, so it can't be deployed; export its student.")
+    size = size or recipe.data.size
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        folder = Path(temporary)
+        file = folder / "model.onnx"
+        note(f"Exporting {about.model.name} at {size[0]}x{size[1]}")
+        write_onnx(model, size, output, file, metadata={"edgekd": __version__, "model": about.model.name})
+        with progress("parity") as update:
+            parity = check_parity(model, file, size, output, layout, images, update)
+        artifact = _describe(run, recipe, about.model.name, about.classes, model, size, output, file, parity)
+        artifact.save(folder)
+        parity.require(limits or ParityLimits(), file=out / "model.onnx")
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("model.onnx", "model.json"):
+            shutil.move(folder / name, out / name)
+    return artifact
+
+
+def _describe(
+    run: Path, recipe: Recipe, name: str, classes: Any, model: Segmenter, size: tuple[int, int], output: Output, file: Path, parity: Parity
+) -> Artifact:
+    root = str(Path(recipe.data.root).resolve()) if recipe.data.root else None
+    return Artifact(
+        name=f"{run.name} fp32",
+        model=name,
+        method=recipe.method,
+        size=size,
+        output=output,
+        precision="fp32",
+        classes=classes,
+        mean=tuple(model.mean.flatten().tolist()),
+        std=tuple(model.std.flatten().tolist()),
+        opset=OPSET,
+        sha256=sha256(file),
+        source_sha256=sha256(run / "best.safetensors"),
+        data={"layout": recipe.data.layout, "root": root, "split": recipe.data.val, "options": recipe.data.options},
+        parity=asdict(parity),
+        versions={"edgekd": __version__, "torch": torch.__version__, "onnx": onnx.__version__, "onnxslim": onnxslim.__version__},
+    )
+
+
+def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str]) -> None:
+    """Write the deployed form of a segmenter as a slimmed, checked ONNX file.
+
+    Raises:
+        EdgeKDError: If the exporter or the checker refuses it.
+    """
+    deployed = Deployed(model, size, output).eval()
+    example = torch.zeros(1, *size, 3, dtype=torch.uint8)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                deployed,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=[output],
+                optimize=True,
+                verbose=False,
+            )
+            graph = onnxslim.slim(program.model_proto)
+        for key, value in metadata.items():
+            graph.metadata_props.add(key=key, value=value)
+        onnx.checker.check_model(graph, full_check=True)
+    except Exception as error:
+        raise EdgeKDError(f"{model.name} can't be exported to ONNX: {str(error).strip().splitlines()[0]}") from error
+    onnx.save(graph, file)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporters' own chatter says nothing that a user could act on."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

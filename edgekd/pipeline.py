@@ -1,0 +1,186 @@
+"""From a recipe to a finished run: which recipe each part has, which objective it stands for, and the teacher that comes first."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from edgekd_runtime.errors import EdgeKDError, UsageError
+
+from edgekd.config import Recipe, load_recipe
+from edgekd.console import note
+from edgekd.data import Layout, open_layout
+from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
+from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
+from edgekd.distill.registry import transfer_class
+from edgekd.distill.teacher import Teacher
+from edgekd.models import Segmenter, build_segmenter, load_segmenter
+from edgekd.train.card import write_card
+from edgekd.train.loop import State, Trainer, launch
+from edgekd.train.run import RunFolder
+
+
+def open_split(recipe: Recipe, split: str | None = None) -> Layout:
+    """A split of the recipe's data; its validation split where none is named."""
+    return open_layout(recipe.data.layout, split or recipe.data.val, recipe.data.root, **recipe.data.options)
+
+
+def student_part(recipe: Recipe) -> Recipe:
+    """The baseline: the student alone on the labels."""
+    task = recipe.task.model_copy(update={"weighting": "plain"})
+    return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
+
+
+def teacher_part(recipe: Recipe) -> Recipe:
+    """The teacher's own training: its model on the labels, or LAD's: the student's architecture shown the label.
+
+    Raises:
+        UsageError: If the recipe says nothing of how the teacher is made.
+    """
+    teacher = recipe.teacher
+    if teacher.model is None and not teacher.label_assisted:
+        raise UsageError(f"The recipe {recipe.name} names no teacher: set teacher.model, teacher.run or teacher.label_assisted.")
+    update = {
+        "objective": "label-assisted" if teacher.label_assisted else "supervised",
+        "method": "lad-teacher" if teacher.label_assisted else "teacher",
+        "student": recipe.student if teacher.label_assisted else teacher.model,
+        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None}),
+        "transfer": [],
+        "train": recipe.train.model_copy(update={"steps": teacher.steps or recipe.train.steps}),
+    }
+    return student_part(recipe).model_copy(update=update)
+
+
+def distillation_part(recipe: Recipe) -> Recipe:
+    """The student under its teacher.
+
+    Raises:
+        UsageError: If a transfer or one of its options is unknown.
+    """
+    for transfer in recipe.transfer:
+        transfer_class(transfer)
+    return recipe.model_copy(update={"objective": "distillation"})
+
+
+def _supervised(recipe: Recipe, num_classes: int) -> Objective:
+    return Supervised(build_segmenter(recipe.student, num_classes), recipe.task)
+
+
+def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
+    noiser = LabelNoiser(num_classes, gain=recipe.teacher.label_gain)
+    return LabelAssisted(build_segmenter(recipe.student, num_classes, in_channels=4), recipe.task, noiser, recipe.teacher.consistency)
+
+
+def _distillation(recipe: Recipe, num_classes: int) -> Objective:
+    teacher = load_teacher(recipe, num_classes)
+    return Distillation(build_segmenter(recipe.student, num_classes), teacher, recipe.task, recipe.transfer)
+
+
+OBJECTIVES: dict[str, Callable[[Recipe, int], Objective]] = {
+    "supervised": _supervised,
+    "label-assisted": _label_assisted,
+    "distillation": _distillation,
+}
+
+
+def load_teacher(recipe: Recipe, num_classes: int) -> Teacher:
+    """The recipe's trained teacher, frozen.
+
+    Raises:
+        EdgeKDError: If it is missing, damaged or of another class count.
+    """
+    if recipe.teacher.run is None:
+        raise UsageError("A distillation needs a teacher: give --teacher RUN, or set teacher.model or teacher.label_assisted.")
+    model, about = load_segmenter(Path(recipe.teacher.run), num_classes)
+    noiser = None
+    if about.in_channels > 3:
+        noiser = LabelNoiser(num_classes, weights=recipe.teacher.label_weights, gain=recipe.teacher.label_gain, sigma=DISTILL_SIGMA)
+    return Teacher(model, noiser, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer))
+
+
+def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> State:
+    """Train one part to the end, and write its card.
+
+    Args:
+        recipe: Of the part: `student_part`, `teacher_part` or `distillation_part`.
+        folder: The run folder.
+        resume: Go on from its `last.pt`.
+        overwrite: Replace a run that is there.
+
+    Raises:
+        EdgeKDError: What went wrong, in a sentence.
+    """
+    layouts = open_split(recipe, recipe.data.train), open_split(recipe)
+    run = RunFolder(folder)
+    fabric = launch(recipe.train)
+    torch.manual_seed(recipe.train.seed)
+    objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
+    _check_batch(recipe, objective.student, fabric.world_size)
+    if fabric.is_global_zero and not resume:
+        run.begin(recipe, overwrite)
+    fabric.barrier()
+    trainer = Trainer(fabric, recipe, objective, run, layouts)
+    state = trainer.fit(resume)
+    if fabric.is_global_zero:
+        write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
+    fabric.barrier()
+    return state
+
+
+def _check_batch(recipe: Recipe, student: Segmenter, world: int) -> None:
+    if student.pools_globally and recipe.train.batch_size // recipe.train.accumulate // world < 2:
+        raise UsageError(
+            f"{student.name} normalises a pooled 1×1 map, so each process needs two images or more at a time: raise train.batch_size."
+        )
+
+
+def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> Recipe:
+    """Distil a student; its teacher is trained first where the recipe says how and none is there yet.
+
+    Returns:
+        The resolved recipe, with `teacher.run`.
+    """
+    recipe = distillation_part(recipe)
+    if recipe.teacher.run is None:
+        recipe = _with_teacher_run(recipe, ensure_teacher(recipe, folder.parent))
+    train(recipe, folder, resume=resume, overwrite=overwrite)
+    return recipe
+
+
+def _with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
+    return recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"run": str(run)})})
+
+
+def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
+    """The run folder of the recipe's teacher: reused where it is finished, resumed where it was cut off, else trained.
+
+    Raises:
+        UsageError: If the folder holds a teacher of another recipe.
+    """
+    part = teacher_part(recipe)
+    folder = parent / f"{recipe.name}-{part.method}-{part.student.name}-seed{part.train.seed}"
+    run = RunFolder(folder)
+    if not run.last.exists():
+        note(f"Training the teacher first, into {folder}")
+        train(part, folder, overwrite=True)
+        return folder
+    if load_recipe(folder) != part:
+        raise UsageError(f"{folder} holds a teacher of another recipe; remove it, or name the teacher you want with --teacher.")
+    steps = [record["step"] for record in run.history()]
+    if run.best.exists() and steps and steps[-1] >= part.train.steps:
+        note(f"Reusing the teacher in {folder}")
+    else:
+        note(f"Resuming the teacher in {folder}")
+        train(part, folder, resume=True)
+    return folder
+
+
+def run_recipe(folder: Path) -> Recipe:
+    """The resolved recipe of a run folder, or of the run that a checkpoint file lies in.
+
+    Raises:
+        EdgeKDError: If there is none.
+    """
+    home = folder if folder.is_dir() else folder.parent
+    if not (home / "recipe.yaml").is_file():
+        raise EdgeKDError(f"{folder} is no run: it has no recipe.yaml; give a folder that `edgekd train` or `edgekd distill` wrote.")
+    return load_recipe(home)

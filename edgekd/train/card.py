@@ -1,0 +1,50 @@
+"""The run's card: `README.md` in the run folder, so that a stranger knows what lies there."""
+
+import platform
+from datetime import datetime, timezone
+
+import timm
+import torch
+from edgekd_runtime import __version__
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.files import write_text
+from edgekd_runtime.measurement import describe_device
+
+from edgekd.config import Recipe
+from edgekd.console import duration
+from edgekd.train.loop import State
+from edgekd.train.run import RunFolder
+
+PRIVILEGED = "**Privileged score**: this teacher is shown the (noised) label, also here. No model without the label can have it."
+
+
+def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
+    """Write the card from the best validation in `metrics.jsonl`."""
+    validations = [record for record in run.history() if "val" in record]
+    best = max(validations, key=lambda record: record["val"]["miou"] or -1.0)
+    scores = best["val"]
+    rows = "\n".join(
+        f"| {name} | {'–' if iou is None else f'{100 * iou:.2f}'} |" for name, iou in zip(classes.names, scores["iou"], strict=True)
+    )
+    teacher = f", teacher `{recipe.teacher.run}`" if recipe.objective == "distillation" else ""
+    machine = describe_device()
+    text = f"""# {recipe.student.name} · {recipe.method}
+
+{PRIVILEGED if recipe.objective == "label-assisted" else ""}
+val mIoU **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, pixel accuracy {100 * scores["pixel_accuracy"]:.2f}, \
+mAcc {100 * scores["mean_accuracy"]:.2f}
+
+| class | IoU |
+|---|---:|
+{rows}
+
+- Data: {recipe.data.layout}, split `{recipe.data.val}`, network input {recipe.data.size[0]}x{recipe.data.size[1]}, scored at label size
+- Objective: {recipe.objective}{teacher}; recipe in `recipe.yaml`
+- Trained {duration(state.seconds)} on {machine["name"]} ({machine["cores"]} cores, {device}, {processes} process(es)), \
+waiting for data {100 * state.data_seconds / max(state.seconds, 1e-9):.1f} % of it; seed {recipe.train.seed}
+- edgekd {__version__}, PyTorch {torch.__version__}, timm {timm.__version__}, Python {platform.python_version()}; \
+{datetime.now(timezone.utc).isoformat(timespec="minutes")}
+
+Weights: `best.safetensors`. Next: `edgekd export {run.path}`
+"""
+    write_text(run.path / "README.md", text)

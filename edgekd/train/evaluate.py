@@ -1,0 +1,87 @@
+"""Scoring a segmenter as it will be deployed: image resized to the network's rectangle, class map back at label size."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
+from edgekd_runtime.image import fit, fit_classes
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgekd.console import Update
+from edgekd.data.layout import Layout
+from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.reduce import sum_over_processes
+from edgekd.distill.resize import labels_at, upsample
+from edgekd.models import Segmenter
+
+
+def to_device(image: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """RGB uint8 H×W×3 → 1×3×H×W on the device."""
+    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
+
+
+@torch.inference_mode()
+def predict(
+    model: Segmenter, image: NDArray[np.uint8], label: NDArray[np.uint8], size: tuple[int, int], noiser: LabelNoiser | None = None
+) -> NDArray[np.uint8]:
+    """Class map at the label's size.
+
+    Args:
+        model: In eval mode.
+        image: RGB uint8 H×W×3.
+        label: uint8 H×W; only its size counts, except for a label-assisted model.
+        size: Network input (h, w).
+        noiser: Gives a label-assisted model its fourth channel.
+    """
+    device = next(model.parameters()).device
+    network_input = model.normalize(to_device(fit(image, size), device))
+    if noiser is not None:
+        shown = labels_at(torch.from_numpy(label)[None].long(), size).to(device)
+        network_input = with_label(network_input, noiser(shown))
+    class_map = upsample(model(network_input).logits.float(), size).argmax(1)[0].to(torch.uint8).cpu().numpy()
+    return fit_classes(class_map, (label.shape[0], label.shape[1]))
+
+
+def evaluate(
+    model: Segmenter,
+    layout: Layout,
+    size: tuple[int, int],
+    *,
+    rank: int = 0,
+    world: int = 1,
+    update: Update | None = None,
+) -> Accuracy:
+    """Score a segmenter on a split; the images are dealt out over the processes.
+
+    A label-assisted model is shown the label, noised by a fixed seed: its score is privileged, no student can have it.
+
+    Args:
+        model: Put in eval mode, and back as it was.
+        layout: The split.
+        size: Network input (H, W).
+        rank: This process.
+        world: Number of processes.
+        update: Told of progress.
+    """
+    training = model.training
+    model.eval()
+    noiser = LabelNoiser(model.num_classes) if model.in_channels > 3 else None
+    matrix = ConfusionMatrix(model.num_classes)
+    with torch.random.fork_rng(devices=[]):
+        for index in range(rank, len(layout), world):
+            torch.manual_seed(index)
+            image, label = layout.read(index)
+            matrix.update(label, predict(model, image, label, size, noiser))
+            if update is not None:
+                update(index + 1, len(layout))
+    model.train(training)
+    matrix.counts = sum_over_processes(torch.from_numpy(matrix.counts).to(next(model.parameters()).device)).cpu().numpy()
+    return matrix.accuracy()
+
+
+def pairs(layout: Layout, limit: int | None = None) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """(image, label) of a split, in order."""
+    for index in range(min(len(layout), limit or len(layout))):
+        yield layout.read(index)

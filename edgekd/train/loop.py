@@ -1,0 +1,292 @@
+"""The training loop. One reads it top to bottom: set up, step, log, validate, save."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from edgekd.config import Recipe, TrainRecipe
+from edgekd.console import Update, duration, note, progress
+from edgekd.data.layout import Layout
+from edgekd.data.loader import train_loader
+from edgekd.distill.objective import Distillation, Objective
+from edgekd.distill.reduce import sum_over_processes
+from edgekd.distill.task import Parts
+from edgekd.models import Segmenter, SegmenterFile, save_segmenter
+from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
+from edgekd.train.evaluate import evaluate
+from edgekd.train.run import RunFolder
+from edgekd.train.schedule import lr_factor
+
+PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass
+class State:
+    """Where a run stands, besides weights and optimisers."""
+
+    step: int = 0
+    best: float = -1.0
+    seconds: float = 0.0
+    data_seconds: float = 0.0
+
+
+def launch(train: TrainRecipe) -> Fabric:
+    """Start Fabric and its processes; torchrun's environment wins over the recipe.
+
+    Raises:
+        MissingError: If CUDA is asked for and there is none.
+        UsageError: If the batch can't be dealt out evenly.
+    """
+    if train.accelerator == "cuda" and not torch.cuda.is_available():
+        raise MissingError("train.accelerator is cuda, but PyTorch sees no GPU here; install a CUDA build and driver, or use cpu.")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    devices = local or train.devices
+    nodes = int(os.environ.get("WORLD_SIZE", devices)) // local if local else train.num_nodes
+    world = devices * nodes
+    if train.batch_size % (world * train.accumulate):
+        raise UsageError(
+            f"train.batch_size {train.batch_size} can't be split over {world} processes × {train.accumulate} accumulated parts; use a multiple."
+        )
+    strategy = "ddp" if world > 1 else "auto"
+    fabric = Fabric(
+        accelerator=train.accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=PRECISION[train.precision]
+    )
+    fabric.launch()
+    return fabric
+
+
+class Trainer:
+    """One run of one objective.
+
+    Args:
+        fabric: Launched.
+        recipe: The run's recipe.
+        objective: What is minimised; its student is what is kept.
+        folder: Where everything is written.
+        layouts: Training and validation split.
+    """
+
+    def __init__(self, fabric: Fabric, recipe: Recipe, objective: Objective, folder: RunFolder, layouts: tuple[Layout, Layout]) -> None:
+        self.fabric, self.recipe, self.train, self.folder = fabric, recipe, recipe.train, folder
+        self.train_layout, self.val_layout = layouts
+        self.state = State()
+        self.memory_format = torch.channels_last if self.train.channels_last else torch.contiguous_format
+        if recipe.student.batch_norm == "freeze":
+            freeze_batch_norm(objective.student.backbone)
+        if fabric.world_size > 1:
+            synchronise_batch_norm(objective, fabric.device)
+        if isinstance(objective, Distillation):
+            objective.teacher.to(fabric.device, self.memory_format)
+        self.objective = objective.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.student: Segmenter = objective.student
+        optimizers = _optimizers(objective, self.train)
+        self.module, *self.optimizers = fabric.setup(objective, *optimizers)
+        self.average = AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(self.train.ema), use_buffers=True) if self.train.ema else None
+        self._writer: Any = None
+
+    @property
+    def kept(self) -> Segmenter:
+        """The model that is validated and kept: the averaged one where EMA is on."""
+        return self.average.module if self.average is not None else self.student  # type: ignore[return-value]
+
+    def fit(self, resume: bool = False) -> State:
+        """Train to the end.
+
+        Args:
+            resume: Go on from `last.pt`.
+
+        Raises:
+            EdgeKDError: If a loss is not finite; the last checkpoint stays.
+        """
+        torch.manual_seed(self.train.seed * 1000 + self.fabric.global_rank)
+        rng = self._restore() if resume else None
+        loader = train_loader(
+            self.train_layout,
+            self.recipe.data,
+            self.train,
+            start=self.state.step,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        batches = iter(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        if rng is not None:
+            torch.set_rng_state(rng)
+        every = self.train.val_every or max(1, self.train.steps // 5)
+        self.objective.train()
+        with progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update:
+            while self.state.step < self.train.steps:
+                begin = time.perf_counter()
+                parts, waited = self._step(batches)
+                self.state.step += 1
+                self.state.seconds += time.perf_counter() - begin
+                self.state.data_seconds += waited
+                self._log(parts, time.perf_counter() - begin, update)
+                if self.state.step % every == 0 or self.state.step == self.train.steps:
+                    self._validate()
+                    self._save()
+        return self.state
+
+    def _step(self, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[dict[str, float], float]:
+        """One optimiser step; the loss parts, and the seconds spent waiting for data."""
+        factor = lr_factor(self.state.step, self.train)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        totals: dict[str, float] = {}
+        waited = 0.0
+        for micro in range(self.train.accumulate):
+            begin = time.perf_counter()
+            image, labels = next(batches)
+            waited += time.perf_counter() - begin
+            last = micro == self.train.accumulate - 1
+            with self.fabric.no_backward_sync(self.module, enabled=not last) if self.fabric.world_size > 1 else nullcontext():
+                image = image.to(memory_format=self.memory_format)
+                parts: Parts = self.module(image, labels.long(), self.state.step / self.train.steps)
+                values = torch.stack(list(parts.values())) / self.train.accumulate
+                # the mean over processes: all of them log it, and all of them stop at a NaN of one
+                means = (sum_over_processes(values) / self.fabric.world_size).tolist()
+                for name, value in zip(parts, means, strict=True):
+                    totals[name] = totals.get(name, 0.0) + value
+                self._check_finite(totals)
+                self.fabric.backward(values.sum())
+        for optimizer in self.optimizers:
+            if self.train.clip_norm is not None and optimizer is self.optimizers[0]:
+                self.fabric.clip_gradients(self.module, optimizer, max_norm=self.train.clip_norm, error_if_nonfinite=False)
+            optimizer.step()
+            optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update_parameters(self.student)
+        return totals, waited
+
+    def _check_finite(self, parts: dict[str, float]) -> None:
+        wrong = [name for name, value in parts.items() if not math.isfinite(value)]
+        if wrong:
+            kept = f"{self.folder.last} of an earlier step is kept" if self.folder.last.exists() else "no checkpoint was written yet"
+            raise EdgeKDError(
+                f"Step {self.state.step + 1}: the loss part {wrong[0]!r} is {parts[wrong[0]]}; {kept}. "
+                "Lower train.lr or the part's weight, add train.warmup_steps or train.clip_norm, or use precision 32."
+            )
+
+    def _log(self, parts: dict[str, float], seconds: float, update: Update) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        step, rate = self.state.step, self.train.batch_size / seconds
+        total = sum(parts.values())
+        words = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        update(step, self.train.steps, f"loss {total:.3f} ({words})  {rate:.1f} img/s")
+        if step % self.train.log_every == 0 or step == self.train.steps:
+            lr = self.optimizers[0].param_groups[0]["lr"]
+            self.folder.log({"step": step, "loss": total, "parts": parts, "lr": lr, "images_per_s": round(rate, 2)})
+            for name, value in {"loss/total": total, "lr": lr, **{f"loss/{name}": value for name, value in parts.items()}}.items():
+                self.writer.add_scalar(name, value, step)
+
+    @property
+    def writer(self) -> Any:
+        """TensorBoard's."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder.path), purge_step=self.state.step)
+        return self._writer
+
+    def _validate(self) -> None:
+        with progress("validation", quiet=not self.fabric.is_global_zero) as update:
+            accuracy = evaluate(
+                self.kept,
+                self.val_layout,
+                self.recipe.data.size,
+                rank=self.fabric.global_rank,
+                world=self.fabric.world_size,
+                update=update,
+            )
+        better = accuracy.miou > self.state.best
+        if better:
+            self.state.best = accuracy.miou
+        if self.fabric.is_global_zero:
+            self.folder.log({"step": self.state.step, "val": accuracy.to_json()})
+            self.writer.add_scalar("val/miou", accuracy.miou, self.state.step)
+            self.writer.flush()
+            note(
+                f"{self.recipe.name}: step {self.state.step}/{self.train.steps}  val mIoU {100 * accuracy.miou:.2f} "
+                f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
+            )
+            if better:
+                about = SegmenterFile(self.recipe.student, self.val_layout.classes, self.student.in_channels, accuracy.miou)
+                save_segmenter(self.folder.best, self.kept.state_dict(), about)
+
+    @property
+    def data_share(self) -> float:
+        """Share of the training time spent waiting for data."""
+        return self.state.data_seconds / max(self.state.seconds, 1e-9)
+
+    def _save(self) -> None:
+        rng = torch.get_rng_state()
+        everyones = self.fabric.all_gather(rng).reshape(self.fabric.world_size, -1)
+        if not self.fabric.is_global_zero:
+            return
+        precision = self.fabric.strategy.precision
+        self.folder.save_state(
+            {
+                "step": self.state.step,
+                "best": self.state.best,
+                "seconds": self.state.seconds,
+                "data_seconds": self.state.data_seconds,
+                "objective": self.objective.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "scaler": precision.state_dict() if hasattr(precision, "state_dict") else {},
+                "average": self.average.state_dict() if self.average is not None else None,
+                "rng": everyones.cpu(),
+            }
+        )
+
+    def _restore(self) -> Tensor:
+        """Load `last.pt`; returns this process's random state."""
+        saved = self.folder.load_state()
+        self.state = State(saved["step"], saved["best"], saved["seconds"], saved["data_seconds"])
+        try:
+            self.objective.load_state_dict(saved["objective"])
+        except RuntimeError as error:
+            raise EdgeKDError(f"{self.folder.last} is of another model: {str(error).splitlines()[-1].strip()}") from error
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        if saved["scaler"]:
+            self.fabric.strategy.precision.load_state_dict(saved["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        if self.fabric.is_global_zero:
+            self.folder.rewind(self.state.step)
+            note(f"Resuming {self.folder.path} at step {self.state.step}")
+        if len(saved["rng"]) != self.fabric.world_size:
+            raise UsageError(f"{self.folder.last} was written by {len(saved['rng'])} processes; resume with as many.")
+        return saved["rng"][self.fabric.global_rank]
+
+
+def _optimizers(objective: Objective, train: TrainRecipe) -> list[torch.optim.Optimizer]:
+    """The student's optimiser, and Adam for an adversary where there is one."""
+    rivals = objective.second_players()
+    rival_ids = {id(parameter) for parameter in rivals}
+    backbone = {id(parameter) for parameter in objective.student.backbone.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {1.0: [], train.head_lr: []}
+    for parameter in objective.parameters():
+        if parameter.requires_grad and id(parameter) not in rival_ids:
+            groups[1.0 if id(parameter) in backbone else train.head_lr].append(parameter)
+    settings = [
+        {"params": parameters, "lr": train.lr * factor, "initial_lr": train.lr * factor} for factor, parameters in groups.items() if parameters
+    ]
+    if train.optimizer == "sgd":
+        main: torch.optim.Optimizer = torch.optim.SGD(settings, momentum=train.momentum, weight_decay=train.weight_decay)
+    else:
+        main = torch.optim.AdamW(settings, weight_decay=train.weight_decay)
+    if not rivals:
+        return [main]
+    return [main, torch.optim.Adam([{"params": rivals, "lr": 4e-4, "initial_lr": 4e-4}], betas=(0.9, 0.99))]

@@ -1,0 +1,97 @@
+"""The run folder: `recipe.yaml`, `metrics.jsonl`, `last.pt`, `best.safetensors`, `README.md`, TensorBoard events."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.files import atomic, write_text
+
+from edgekd.config import Recipe, dump_recipe
+
+
+class RunFolder:
+    """Reads and writes what one run leaves behind.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def last(self) -> Path:
+        """Full training state."""
+        return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: training and validation."""
+        return self.path / "metrics.jsonl"
+
+    def begin(self, recipe: Recipe, overwrite: bool = False) -> None:
+        """Start a fresh run here.
+
+        Raises:
+            UsageError: If the folder holds a run already.
+        """
+        if self.last.exists() and not overwrite:
+            raise UsageError(f"{self.path} holds a run already: continue it with --resume, replace it with --overwrite, or choose another --out.")
+        for stale in (self.last, self.best, self.metrics, *self.path.glob("events.out.tfevents.*")):
+            stale.unlink(missing_ok=True)
+        write_text(self.path / "recipe.yaml", dump_recipe(recipe))
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append to `metrics.jsonl`."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise EdgeKDError(f"Can't write {self.metrics}: {error.strerror}; free some space and go on with --resume.") from error
+
+    def rewind(self, step: int) -> None:
+        """Drop log lines after `step`, which a resumed run writes again."""
+        if self.metrics.exists():
+            kept = [line for line in self.metrics.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+            write_text(self.metrics, "".join(f"{line}\n" for line in kept))
+
+    def history(self) -> list[dict[str, Any]]:
+        """All log records."""
+        if not self.metrics.exists():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace `last.pt` atomically."""
+        with atomic(self.last) as temporary:
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # torch wraps a full disk so
+                raise EdgeKDError(f"Can't write {self.last} ({str(error).splitlines()[0]}); the previous one is kept.") from error
+
+    def load_state(self) -> dict[str, Any]:
+        """The state in `last.pt`, without running any pickled code.
+
+        Raises:
+            EdgeKDError: If it is missing or damaged.
+        """
+        if not self.last.is_file():
+            raise EdgeKDError(f"Nothing to resume: no {self.last}.")
+        try:
+            return torch.load(self.last, map_location="cpu", weights_only=True)
+        except Exception as error:  # zip, pickle and runtime errors alike
+            raise EdgeKDError(f"{self.last} can't be read as a training state; start again without --resume.") from error
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 1 << 62  # a line cut short by a kill goes too
