@@ -79,13 +79,15 @@ def duration(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; columns after the first are right-aligned."""
+    """Print a table on stdout; columns of numbers are right-aligned."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    result = Table(title=title, title_justify="left")
+    result = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
-        result.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
+        numbers = all(row[index][:1] in "0123456789-–" for row in rows)
+        result.add_column(name, justify="right" if index and numbers else "left", no_wrap=index == 0 and len(header) > 1)
     for row in rows:
         result.add_row(*row)
     Console().print(result)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from edgekd_runtime.errors import EdgeKDError, UsageError
 
 from edgekd.config import Recipe, load_recipe
 from edgekd.console import note
@@ -17,6 +16,7 @@ from edgekd.models import Segmenter, build_segmenter, load_segmenter
 from edgekd.train.card import write_card
 from edgekd.train.loop import State, Trainer, launch
 from edgekd.train.run import RunFolder
+from edgekd_runtime.errors import EdgeKDError, UsageError
 
 
 def open_split(recipe: Recipe, split: str | None = None) -> Layout:

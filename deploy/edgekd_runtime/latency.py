@@ -23,7 +23,7 @@ class Latency:
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Trtexec's percentile of an ascending sequence: ``sorted[max(N-1-int((1-p/100)*N), 0)]``."""
     count = len(ordered)
-    return ordered[max(count - 1 - int((1 - percent / 100) * count), 0)]
+    return ordered[max(count - 1 - int((100 - percent) * count / 100), 0)]  # in this order no rounding error moves the index
 
 
 def summarise(times_s: Sequence[float], wall_s: float) -> Latency:

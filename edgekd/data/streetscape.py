@@ -7,21 +7,24 @@ from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
-from edgekd_runtime.classes import ClassSet
-from edgekd_runtime.errors import UsageError
 from numpy.typing import NDArray
 
 from edgekd.data.layout import Layout, Sample
-from edgekd.data.streetscape_scene import THING, Camera, Floats, Ints, Light, bank, render
+from edgekd.data.streetscape_scene import THING, Camera, Floats, Image, Ints, Light, bank, render
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.errors import UsageError
 
 CLASSES = ClassSet(
-    ("sky", "building", "road", "pavement", "vegetation", "car", "pedestrian", "pole", "sign"),
-    ((70, 130, 180), (90, 84, 96), (128, 64, 128), (244, 35, 232), (107, 142, 35), (0, 0, 190), (220, 20, 60), (190, 153, 153), (250, 200, 0)),
+    names=("sky", "building", "road", "pavement", "vegetation", "car", "pedestrian", "pole", "sign"),
+    palette=(
+        *((70, 130, 180), (90, 84, 96), (128, 64, 128), (244, 35, 232), (107, 142, 35)),
+        *((0, 0, 190), (220, 20, 60), (190, 153, 153), (250, 200, 0)),
+    ),
 )
 
 _SPLITS = {"train": 512, "val": 64, "test": 64}
 _SMALLEST = 32
-_BLOCK, _SPEED, _FPS, _FAR = 64.0, 9.0, 25.0, 140.0  # metres, metres and frames a second
+_BLOCK, _SPEED, _FPS, _FAR = 96.0, 9.0, 25.0, 132.0  # metres, metres and frames a second
 
 _PAINT: dict[str, NDArray[np.float64]] = {
     name: np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes.split()])
@@ -52,14 +55,13 @@ _PAINT: dict[str, NDArray[np.float64]] = {
     }.items()
 }
 
-_LIGHTS = {  # share, sun, sky, horizon, zenith, elevation in degrees
-    "day": (0.4, (0.62, 0.58, 0.5), (0.52, 0.56, 0.62), (0.74, 0.8, 0.86), (0.28, 0.46, 0.76), (32, 68)),
-    "overcast": (0.28, (0.12, 0.12, 0.12), (0.78, 0.8, 0.82), (0.78, 0.8, 0.81), (0.6, 0.64, 0.68), (86, 90)),
-    "golden": (0.18, (0.92, 0.62, 0.32), (0.4, 0.4, 0.48), (0.88, 0.74, 0.6), (0.42, 0.5, 0.66), (14, 30)),
-    "dusk": (0.14, (0.04, 0.04, 0.06), (0.32, 0.33, 0.42), (0.46, 0.42, 0.48), (0.14, 0.18, 0.32), (86, 90)),
+_LIGHTS = {  # sun, sky, horizon, zenith, elevation in degrees
+    "day": ((0.62, 0.58, 0.5), (0.52, 0.56, 0.62), (0.74, 0.8, 0.86), (0.28, 0.46, 0.76), (32, 68)),
+    "overcast": ((0.12, 0.12, 0.12), (0.78, 0.8, 0.82), (0.78, 0.8, 0.81), (0.6, 0.64, 0.68), (86, 90)),
+    "golden": ((0.92, 0.62, 0.32), (0.4, 0.4, 0.48), (0.88, 0.74, 0.6), (0.42, 0.5, 0.66), (14, 30)),
+    "dusk": ((0.04, 0.04, 0.06), (0.42, 0.42, 0.52), (0.54, 0.48, 0.54), (0.17, 0.2, 0.36), (86, 90)),
 }
-
-
+_SKIES = ("day", "day", "day", "overcast", "overcast", "golden", "dusk")
 
 _DRESS = {  # the paints of a thing's five slots; a short list goes on with its last
     "house": ("wall", "trim", "glass"),
@@ -83,10 +85,10 @@ class _Slot(NamedTuple):
     """A sort of thing that lines the street: where it stands, how large it is, how often it is there. Pairs are a start and a range.
 
     Attributes:
-        kinds: First and last prototype to choose from.
-        dress: First and last of `_DRESS` to choose from.
-        count: Places a side and block.
-        style: The trait of the world that says how many of the places are taken.
+        kinds: First and last prototype to choose from, or the only one.
+        dress: First and last of `_DRESS` to choose from, or the only one.
+        places: How many a side and block.
+        style: The trait of the world that says how many of them are taken.
         chance: A factor on it.
         metres: Distance from the kerb.
         walk: The same in pavement widths, added to it.
@@ -99,9 +101,9 @@ class _Slot(NamedTuple):
         shared: Whether all of a world look alike.
     """
 
-    kinds: tuple[str, str]
-    dress: tuple[str, str]
-    count: int
+    kinds: tuple[str, ...]
+    dress: tuple[str, ...]
+    places: int
     style: str
     chance: float
     metres: tuple[float, float]
@@ -115,41 +117,49 @@ class _Slot(NamedTuple):
     shared: bool = False
 
 
+_PLOTS = 8
+_CARS, _SMALL, _LARGE = ("sedan", "van"), (1.75, 1.42, 4.0), (1.9, 1.6, 4.8)
+_TREES, _HUMAN = ("tree0", "tree4"), (0.64, 1.9, 0.3)
 _SLOTS = {
-    "house": _Slot(("sash", "glazed"), ("house", "house"), 5, "built", 1, (0, 0), (1, 0), (8, 0.6, 1), (12, 1.5, 1)),
-    "shop": _Slot(("shop", "shop"), ("house", "house"), 5, "shops", 1, (-0.06, 0), (1, 0), (1, 3.6, 1), (1, 4, 1)),
-    "hedge": _Slot(("hedge", "hedge"), ("tree", "tree"), 5, "always", 1, (0, 0), (1, 0), (0.8, 0.9, 1), (1.2, 2.4, 1)),
-    "yard": _Slot(("tree0", "tree4"), ("tree", "tree"), 5, "always", 1, (2.5, 5), (1, 0), (4, 5, 3), (6, 10, 3), (0, 0.6)),
-    "row": _Slot(("bands", "bands"), ("house", "house"), 1, "always", 1, (24, 0), (1, 0), (8, 0.8, _BLOCK), (8, 1.5, _BLOCK)),
-    "tree": _Slot(("tree0", "tree4"), ("tree", "tree"), 6, "green", 1, (0.9, 0), (0, 0), (3, 4.5, 3), (5, 8.5, 3), (0, 0.3)),
-    "lamp": _Slot(("lamp", "lamp"), ("pole", "pole"), 3, "always", 0.9, (0.4, 0), (0, 0), (1, 6.5, 1), (1, 6.5, 1), (0.25, 0.15), shared=True),
-    "sign": _Slot(("disc", "board"), ("red sign", "blue sign"), 4, "always", 0.75, (0.5, 0.3), (0, 0), (1, 2.3, 1), (1, 3.1, 1), (0, 0.9), 0),
-    "stop": _Slot(("semaphore",) * 2, ("semaphore",) * 2, 1, "stops", 1, (0.5, 0), (0, 0), (1, 2.9, 1), (1, 3.6, 1), (-0.17, 0.02), 0),
-    "bin": _Slot(("bin", "bin"), ("litter", "litter"), 2, "always", 0.45, (0.9, 0.2), (0, 0), (0.5, 0.9, 0.5), (0.6, 1.2, 0.6), (0, 0.8), lift=0.13),
-    "parked": _Slot(("sedan", "van"), ("car", "car"), 9, "parked", 1, (-1.2, 0.1), (0, 0), (1.75, 1.42, 4.0), (1.9, 1.6, 4.8), (0, 0.12), 2),
-    "traffic": _Slot(("sedan", "van"), ("car", "car"), 2, "busy", 1, (0, 0), (0, 0), (1.75, 1.42, 4.0), (1.9, 1.6, 4.8), (0, 0.6), 3, (-11, 4)),
-    "walker": _Slot(("walker0",) * 2, ("person",) * 2, 8, "busy", 0.9, (1.3, -1.7), (0, 1), (0.5, 1.5, 0.3), (0.64, 1.9, 0.3), (0, 1), 0, (-1.4, 2.8), 0.1),
-    "crosser": _Slot(("walker0",) * 2, ("person",) * 2, 2, "zebra", 0.6, (-1, 3), (0, 0), (0.4, 1.2, 0.3), (0.64, 1.9, 0.3), (0, 0), 0, (0, 0), 0.1),
+    "house": _Slot(("sash", "glazed"), ("house",), _PLOTS, "built", 1, (0, 0), (1, 0), (8, 0.6, 1), (12, 1.5, 1)),
+    "shop": _Slot(("shop",), ("house",), _PLOTS, "shops", 1, (-0.06, 0), (1, 0), (1, 3.6, 1), (1, 4, 1)),
+    "hedge": _Slot(("hedge",), ("tree",), _PLOTS, "always", 1, (0, 0), (1, 0), (0.8, 0.9, 1), (1.2, 2.4, 1)),
+    "yard": _Slot(_TREES, ("tree",), _PLOTS, "always", 1, (2.5, 5), (1, 0), (4, 5, 3), (6, 10, 3), (0, 0.6)),
+    "row": _Slot(("bands",), ("house",), 1, "always", 1, (24, 0), (1, 0), (8, 0.8, _BLOCK), (8, 1.5, _BLOCK)),
+    "tree": _Slot(_TREES, ("tree",), 9, "green", 1, (0.9, 0), (0, 0), (3, 4.5, 3), (5, 8.5, 3), (0, 0.3)),
+    "lamp": _Slot(("lamp",), ("pole",), 4, "always", 0.9, (0.4, 0), (0, 0), (1, 6.5, 1), (1, 6.5, 1), (0.25, 0.15), shared=True),
+    "sign": _Slot(("disc", "board"), ("red sign", "blue sign"), 5, "always", 1, (0.5, 0.3), (0, 0), (1, 2.3, 1), (1, 3, 1), (0, 0.9), 0),
+    "stop": _Slot(("semaphore",), ("semaphore",), 1, "always", 1, (0.5, 0), (0, 0), (1, 2.9, 1), (1, 3.6, 1), (-0.16, 0.01), 0),
+    "bin": _Slot(("bin",), ("litter",), 3, "always", 0.45, (0.9, 0.2), (0, 0), (0.5, 0.9, 0.5), (0.6, 1.2, 0.6), (0, 0.8), lift=0.13),
+    "parked": _Slot(_CARS, ("car",), 13, "parked", 1, (-1.2, 0.1), (0, 0), _SMALL, _LARGE, (0, 0.12), 2),
+    "traffic": _Slot(_CARS, ("car",), 3, "busy", 1, (0, 0), (0, 0), _SMALL, _LARGE, (0, 0.6), 3, (-11, 4)),
+    "walker": _Slot(("walker0",), ("person",), 12, "busy", 1, (1.3, -1.7), (0, 1), (0.5, 1.5, 0.3), _HUMAN, (0, 1), 0, (-1.4, 2.8), 0.1),
+    "crosser": _Slot(("walker0",), ("person",), 2, "always", 0.6, (-1, 3), (0, 0), (0.4, 1.2, 0.3), _HUMAN, (-0.3, 0.05), 0, lift=0.1),
 }
-_STYLES = {"always": (1, 1), "built": (0.6, 0.97), "shops": (0, 0.8), "green": (0.25, 0.8), "parked": (0.15, 0.75), "busy": (0.4, 0.9), "stops": (0, 0), "zebra": (0, 0)}
-_GROUND = ("road", "patch", "patch", "patch", "lane", "zebra", "pavement", "pavement", "pavement", "pavement")
+_STYLES = {"always": (1, 1), "built": (0.6, 0.97), "shops": (0, 0.8), "green": (0.25, 0.8), "parked": (0.15, 0.75), "busy": (0.4, 0.9)}
+_ZEBRA, _CROSSING = 32.0, 42.0  # where they are in a block that has them; the crossing takes the place of the plot there
+_PIECES = ("road", "patch", "patch", "patch", "lane", "zebra", "pavement", "pavement", "pavement", "pavement")
 
 
 @lru_cache(maxsize=1)
 def _plan() -> SimpleNamespace:
-    """The places of a block as columns named like the fields of `_Slot`; `rows` finds those of a slot."""
-    counts = np.array([2 * slot.count for slot in _SLOTS.values()])
+    """The places of a block, right side and left, as columns named like the fields of `_Slot`; `rows` finds those of a slot."""
+    slots = list(_SLOTS.values())
+    counts = np.array([2 * slot.places for slot in slots])
     ends = np.cumsum(counts)
-    plan = SimpleNamespace(**{field: np.repeat([getattr(slot, field) for slot in _SLOTS.values()], counts, axis=0) for field in _Slot._fields})
-    plan.rows = {name: slice(int(end - count), int(end)) for name, end, count in zip(_SLOTS, ends, counts, strict=True)}
+    plan = SimpleNamespace(rows={name: slice(int(end - n), int(end)) for name, end, n in zip(_SLOTS, ends, counts, strict=True)})
+    for field in _Slot._fields[2:]:
+        setattr(plan, field, np.repeat([getattr(slot, field) for slot in slots], counts, axis=0))
     for field, numbers in (("kinds", bank().kinds), ("dress", {name: number for number, name in enumerate(_DRESS)})):
-        chosen = np.array([[numbers[name] for name in pair] for pair in getattr(plan, field)])
-        setattr(plan, field, np.stack([chosen[:, 0], chosen[:, 1] - chosen[:, 0] + 1], 1))
-    plan.style = np.array([list(_STYLES).index(name) for name in plan.style])
-    plan.side = np.concatenate([np.repeat([1.0, -1.0], slot.count) for slot in _SLOTS.values()])
-    plan.place = np.concatenate([np.tile(np.arange(slot.count) + 0.5, 2) for slot in _SLOTS.values()])
-    plan.pitch = _BLOCK / plan.count
-    plan.spread = plan.high - plan.low
+        ranges = [(numbers[names[0]], numbers[names[-1]] + 1 - numbers[names[0]]) for names in (getattr(slot, field) for slot in slots)]
+        setattr(plan, field, np.repeat(ranges, counts, axis=0))
+    plan.trait = np.array([list(_STYLES).index(name) for name in plan.style])
+    plan.side = np.concatenate([np.repeat([1.0, -1.0], slot.places) for slot in slots])
+    place = np.concatenate([np.tile(np.arange(slot.places) + 0.5, 2) for slot in slots])
+    plan.z_low, plan.z_range = _BLOCK / plan.places * np.stack([place + plan.z[:, 0] - plan.z[:, 1] / 2, plan.z[:, 1]])
+    plan.range = plan.high - plan.low
+    plan.cross = 1.3 * plan.side * (np.arange(ends[-1]) >= plan.rows["crosser"].start)
+    plan.edges = np.linspace(0, _BLOCK, _PLOTS + 1)
     return plan
 
 
@@ -161,12 +171,12 @@ def _wardrobe() -> tuple[Floats, Ints, Ints]:
     return np.concatenate(list(_PAINT.values())).astype(np.float32), (np.cumsum(sizes) - sizes)[slots], sizes[slots]
 
 
-def _wear(dress: Ints, draw: Floats) -> Floats:
+def _wear(dress: Ints, draw: NDArray[np.float64]) -> Floats:
     """Paints, n × 5 × 3: `draw` in [0, 1) picks a colour of the palette and, by its remainder, a brightness."""
     colours, start, length = _wardrobe()
     scaled = draw * length[dress]
     pick = scaled.astype(np.intp)
-    return colours[start[dress] + pick] * (0.84 + 0.32 * (scaled - pick))[..., None].astype(np.float32)
+    return np.asarray(colours[start[dress] + pick] * (0.84 + 0.32 * (scaled - pick))[..., None], np.float32)
 
 
 class World:
@@ -174,118 +184,132 @@ class World:
 
     Args:
         entropy: Seeds; the world depends on nothing else.
+
+    Attributes:
+        lane: Where the drive keeps to.
+        seat: The camera of a drive, at its start.
+        glance: Some camera, for a single picture.
     """
 
     def __init__(self, *entropy: int) -> None:
         self._entropy = entropy
         self._blocks: dict[int, NDArray[np.void]] = {}
-        kinds, names = bank().kinds, list(_DRESS)
+        plan, kinds, names = _plan(), bank().kinds, list(_DRESS)
         rng = np.random.default_rng(entropy)
-        self._hand = 1 if rng.random() < 0.7 else -1  # +1 drives on the right
-        self._style = rng.uniform(*np.transpose(list(_STYLES.values())))
-        self._half, self._walk, self._storeys = rng.uniform((5.0, 2.6, 6.0), (7.5, 5.0, 15.0))  # half the carriageway, a pavement, a height
-        self.lane = self._hand * (self._half - 2.2) / 2
-        self._facades = kinds["sash"] + rng.integers(0, 6, 4)
-        self._trees = kinds["tree0"] + rng.integers(0, 5, 3)
-        self._road = kinds["road"] + int(rng.integers(0, 2))
+        hand = 1 if rng.random() < 0.7 else -1  # +1 drives on the right
+        self._half, self._walk, self._storeys = rng.uniform((4.6, 3.0, 6.0), (6.8, 6.5, 15.0))  # half the carriageway, a pavement, a height
+        self.lane = hand * (self._half - 2.2) / 2
+        self._chance = plan.chance * rng.uniform(*np.transpose(list(_STYLES.values())))[plan.trait]
+        self._from, self._reach = plan.side[:, None].T * (plan.metres + plan.walk * self._walk + (self._half, 0)).T
+        self._yaw = np.pi * np.choose(plan.faces, [0 * plan.side, plan.side < 0, plan.side * hand < 0, plan.side**2])
+        self._facades, self._trees = kinds["sash"] + rng.integers(0, 6, 4), kinds["tree0"] + rng.integers(0, 5, 3)
         self._taste = rng.random((len(names), 5))
-        self._coat = _wear(np.arange(len(names)), self._taste)
+        pieces = np.array([names.index("tarmac")] * 6 + [names.index("slab")] * 4)
+        self._ground = np.zeros(len(_PIECES), THING)
+        self._ground["kind"] = [kinds[name] for name in _PIECES]
+        self._ground["kind"][0] += int(rng.integers(0, 2))
+        self._ground["paint"] = _wear(pieces, self._taste[pieces])
         self._light, self._dusk, sky = self._weather(rng)
-        tone = rng.uniform(0.82, 1.15) * rng.uniform(0.93, 1.07, 3)
-        levels = np.arange(256)[None, :, None] / 200 * tone
-        self._film = (255 * levels ** rng.uniform(0.8, 1.2)).clip(0, 255).astype(np.uint8)
-        self._softness, self._grain = rng.uniform(0.35, 0.85), rng.uniform(0.05, 0.3)
-        self.seat = Camera(self.lane, rng.uniform(1.25, 2.0), 0.0, 0.0, rng.uniform(-0.01, 0.09), rng.uniform(0.72, 1.0))
+        self._softness, self._grain, self._contrast, self._offset = rng.uniform((0.35, 0.05, 1.0, -14), (0.85, 0.28, 1.3, 10))
 
         # What keeps its distance from the camera: sky, ground, two backdrops, perhaps the car ahead and the own bonnet.
-        self._company = np.zeros(6, THING)
-        self._company["kind"] = [kinds[name] for name in ("sky", "ground", f"skyline{rng.integers(3)}", "hills", ("sedan", "hatch", "van")[rng.integers(3)], "bonnet")]
-        self._company["at"] = [(0, 300, 0), (-320, -0.02, -32), (rng.uniform(-40, 40), 0, 230), (rng.uniform(-40, 40), 0, 200), (self.lane, 0, rng.uniform(11, 28)), (0, 0, 0.5)]
-        self._company["size"] = [(3000, 1, 3000), (640, 1, 480), (320, rng.uniform(16, 40), 1), (360, rng.uniform(5, 18), 1), (1.8, 1.5, 4.4), (1.7, 1, 0.8)]
-        self._company["paint"] = _wear(np.array([names.index(name) for name in ("grass", "grass", "city", "tree", "car", "car")]), rng.random((6, 5)))
-        self._company["paint"][0] = sky
-        self._company = self._company[np.append([True] * 4, rng.random(2) < (0.55, 0.35))]
+        left, right, tall, hills, ahead = rng.uniform((-40, -40, 16, 5, 11), (40, 40, 40, 18, 28))
+        company = np.zeros(6, THING)
+        company["kind"] = [kinds[name] for name in ("sky", "ground", "skyline0", "hills", "sedan", "bonnet")]
+        company["kind"][[2, 4]] += rng.integers(0, 3, 2, np.int32)
+        company["at"] = [(0, 300, 0), (-320, -0.02, -32), (left, 0, 230), (right, 0, 200), (self.lane, 0, ahead), (0, 0, 0.5)]
+        company["size"] = [(3000, 1, 3000), (640, 1, 480), (320, tall, 1), (360, hills, 1), (1.8, 1.5, 4.4), (1.7, 1, 0.8)]
+        dress = np.array([names.index(name) for name in ("grass", "grass", "city", "tree", "car", "car")])
+        company["paint"] = _wear(dress, rng.random((6, 5)))
+        company["paint"][0] = sky
+        self._company = company[[True, True, True, True, *(rng.random(2) < (0.55, 0.35))]]
+
+        low, high = (1.25, -0.01, 0.72, -0.9, -0.16, -0.03, 12), (2.0, 0.09, 1.0, 0.9, 0.16, 0.03, _BLOCK - 36)
+        height, pitch, focal, aside, turn, nod, z = rng.uniform(low, high)
+        self.seat = Camera(self.lane, height, 0.0, 0.0, pitch, focal)
+        self.glance = Camera(self.lane + aside, height, z, turn, pitch + nod, focal)
 
     @staticmethod
     def _weather(rng: np.random.Generator) -> tuple[Light, bool, Floats]:
-        name = str(rng.choice(list(_LIGHTS), p=[entry[0] for entry in _LIGHTS.values()]))
-        _, sun, sky, horizon, zenith, elevations = _LIGHTS[name]
+        """The light, whether lamps are lit, and the paints of the sky."""
+        name = _SKIES[int(rng.integers(len(_SKIES)))]
+        sun, sky, horizon, zenith, elevations = _LIGHTS[name]
         tilt, turn = np.radians(rng.uniform(*elevations)), rng.uniform(0, 2 * np.pi)
         towards = np.array([np.cos(tilt) * np.cos(turn), np.sin(tilt), np.cos(tilt) * np.sin(turn)], np.float32)
-        tint = rng.uniform(0.94, 1.06, 3)
+        tint = rng.uniform(0.85, 1.15) * rng.uniform(0.92, 1.08, 3)
         colours = [np.asarray(colour * tint, np.float32) for colour in (sun, sky, horizon)]
-        haze, shadow = float(np.exp(rng.uniform(np.log(70), np.log(700)))), float(rng.uniform(0.8, 1.1)) * (0.5 if elevations[0] < 80 else 0.32)
-        clouds = np.float32([zenith, np.multiply(horizon, rng.uniform(0.9, 1.15)), zenith, zenith, zenith])
-        return Light(towards, colours[0], colours[1], colours[2], haze, shadow, 1.15 if name == "dusk" else 0.0), name == "dusk", clouds
+        haze, shadow = np.exp(rng.uniform(np.log(70), np.log(700))), rng.uniform(0.8, 1.1) * (0.5 if elevations[0] < 80 else 0.32)
+        clouds = np.array([zenith, np.multiply(horizon, rng.uniform(0.9, 1.15)), zenith, zenith, zenith], np.float32)
+        dusk = name == "dusk"
+        return Light(towards, colours[0], colours[1], colours[2], float(haze), float(shadow), 1.15 if dusk else 0.0), dusk, clouds
 
     def _block(self, number: int) -> NDArray[np.void]:
         """All that stands and moves on `_BLOCK` metres of street."""
         if number in self._blocks:
             return self._blocks[number]
         plan, kinds = _plan(), bank().kinds
-        start, half, line = number * _BLOCK, self._half, self._half + self._walk
-        rng = np.random.default_rng((*self._entropy, 1, number + 16))
-        crossing, zebra = rng.random(2) < (0.3, 0.5)
-        draw = rng.random((len(plan.side), 12))
-        style = self._style.copy()
-        style[-2:] = crossing or zebra, zebra
+        start, half, line, rows = number * _BLOCK, self._half, self._half + self._walk, plan.rows
+        draw = np.random.default_rng((*self._entropy, 1, number + 16)).random((len(plan.side) + 4, 12))
+        crossing, zebra = draw[-1, :2] < (0.35, 0.55)
+        gap = 4.5 if crossing else 0.0
 
         # Whatever lines the street.
-        things = np.zeros(len(plan.side), THING)
-        reach = plan.metres + plan.walk * self._walk
-        x = plan.side * (half + reach[:, 0] + draw[:, 0] * reach[:, 1])
-        z = start + (plan.place + plan.z[:, 0] + (draw[:, 1] - 0.5) * plan.z[:, 1]) * plan.pitch
-        kind = plan.kinds[:, 0] + (draw[:, 2] * plan.kinds[:, 1]).astype(np.intp)
-        size = plan.low + draw[:, 3:4] * plan.spread
-        size[:, 1] *= np.where(kind == kinds["van"], 1.25, 1)
-        keep = (draw[:, 4] < plan.chance * style[plan.style]) & ((not crossing) | (abs(z - start - _BLOCK / 2) > 6.5))
-        dress = plan.dress[:, 0] + (draw[:, 5] * plan.dress[:, 1]).astype(np.intp)
-        things["velocity"][:, 2] = plan.pace[:, 0] + draw[:, 6] * plan.pace[:, 1]
-        rows = plan.rows
+        x = self._from + draw[:-4, 0] * self._reach
+        z = start + plan.z_low + draw[:-4, 1] * plan.z_range
+        kind = plan.kinds[:, 0] + (draw[:-4, 2] * plan.kinds[:, 1]).astype(np.intp)
+        size = plan.low + draw[:-4, 3:4] * plan.range
+        keep = draw[:-4, 4] < self._chance
+        if crossing:
+            keep &= abs(z - (start + _CROSSING)) > 6.5
+        dress = plan.dress[:, 0] + (draw[:-4, 5] * plan.dress[:, 1]).astype(np.intp)
+        pace = plan.pace[:, 0] + draw[:-4, 6] * plan.pace[:, 1]
+        size[kind == kinds["van"], 1] *= 1.25
         x[rows["traffic"]] = -self.lane
         keep[rows["traffic"]] &= plan.side[rows["traffic"]] > 0
-        z[rows["crosser"]] = start + 22.3 + 2.8 * draw[rows["crosser"], 1]
-        things["velocity"][rows["crosser"], 0] = 1.3 * plan.side[rows["crosser"]]
+        keep[rows["stop"]], keep[rows["crosser"]] = crossing or zebra, keep[rows["crosser"]] & zebra
 
         # Plots: houses, some with a shop, or gardens with a tree behind a hedge.
-        gap = 4.5 if crossing else 0.0
-        edges = start + np.linspace(0, _BLOCK, 6) + np.pad(rng.uniform(-3, 3, (2, 4)), ((0, 0), (1, 1)))
-        free = np.ones((2, 5), bool)
+        edges = start + plan.edges + np.zeros((2, 1))
+        edges[:, 1:-1] += 6 * draw[-3:-1, : _PLOTS - 1] - 3
+        free = np.ones(2 * _PLOTS, bool)
         if crossing:
-            edges[:, 2:4] = start + _BLOCK / 2 + np.array([-gap - 0.6, gap + 0.6])
-            free[:, 2] = False
+            edges[:, 3:5] = start + _CROSSING - gap - 0.6, start + _CROSSING + gap + 0.6
+            free[3::_PLOTS] = False
         low, high = edges[:, :-1].ravel(), edges[:, 1:].ravel()
-        built = (draw[rows["house"], 4] < style[1]) & free.ravel()
-        for name, there in (("house", built), ("shop", built & keep[rows["shop"]]), ("hedge", ~built & free.ravel())):
-            keep[rows[name]], size[rows[name], 2] = there, high - low
-            z[rows[name]] = np.where(plan.side[rows[name]] > 0, low, high)
-        keep[rows["yard"]] = keep[rows["hedge"]]
-        z[rows["row"]], keep[rows["row"]] = (start, start + _BLOCK), True
+        near = np.where(plan.side[rows["house"]] > 0, low, high)
+        built = keep[rows["house"]] & free
+        for name, there in (("house", built), ("shop", built & keep[rows["shop"]]), ("hedge", ~built & free)):
+            keep[rows[name]], size[rows[name], 2], z[rows[name]] = there, high - low, near
+        keep[rows["yard"]], keep[rows["row"]] = ~built & free, True
+        z[rows["row"]] = start, start + _BLOCK
         for name in ("house", "row"):
             size[rows[name], 1] *= self._storeys
         for name, choice in (("house", self._facades), ("yard", self._trees), ("tree", self._trees)):
-            kind[rows[name]] = choice[(draw[rows[name], 2] * len(choice)).astype(np.intp)]
+            kind[rows[name]] = choice[(draw[:-4, 2][rows[name]] * len(choice)).astype(np.intp)]
         dress[: rows["shop"].stop] += self._dusk
-        things["kind"], things["size"], things["at"] = kind, size, np.stack([x, plan.lift, z], 1)
-        things["yaw"] = np.pi * np.choose(plan.faces, [np.zeros_like(x), plan.side < 0, plan.side * self._hand < 0, np.ones_like(x)])
-        things["paint"] = _wear(dress, np.where(plan.shared[:, None], self._taste[dress], draw[:, 7:]))
 
         # The ground: carriageway, repairs, side street, zebra crossing, and two pieces of pavement a side.
-        ground = np.zeros(len(_GROUND), THING)
-        ground["kind"] = [self._road, *(kinds[name] for name in _GROUND[1:])]
-        px, pz, pw, pl = rng.uniform((-half, 0, 0.8, 1), (half - 3, 57, 3, 7), (3, 4)).T
-        middle = start + _BLOCK / 2
-        ground["at"][:, 0] = [-half, *px, -line - 24, -half, half, half, -half, -half]
-        ground["at"][:, 2] = [start, *(start + pz), middle - gap, start + 22, start, middle + gap, middle - gap, start + _BLOCK]
-        ground["size"][:, 0] = [2 * half, *pw, 2 * line + 48, 2 * half, *[self._walk + 2] * 4]
+        laid = np.array([True, *(draw[-2, 8:11] < 0.5), crossing, zebra, True, True, True, True])
+        there = np.flatnonzero(keep)
+        block = np.empty(len(_PIECES) + len(there), THING)
+        ground, things = block[: len(_PIECES)], block[len(_PIECES) :]
+        px, pz, pw, pl = ((0.5 - draw[-4, :12].reshape(4, 3)) * [[2 * half - 3], [90], [2], [6]]) + [[-1.5], [48], [2], [4]]
+        ground[:] = self._ground
+        ground["at"][:, 0] = -half, *px, -line - 24, -half, half, half, -half, -half
+        middle = start + _CROSSING
+        ground["at"][:, 2] = start, *(start + pz), middle - gap, start + _ZEBRA, start, middle + gap, middle - gap, start + _BLOCK
+        ground["size"][:, 0] = 2 * half, *pw, 2 * line + 48, 2 * half, *[self._walk + 2] * 4
         ground["size"][:, 1] = 0.13
-        ground["size"][:, 2] = [_BLOCK, *pl, 2 * gap, 3.5, *[_BLOCK / 2 - gap] * 4]
+        ground["size"][:, 2] = _BLOCK, *pl, 2 * gap, 3.5, *[_CROSSING - gap, _BLOCK - _CROSSING - gap] * 2
         ground["yaw"][-2:] = np.pi
-        names = list(_DRESS)
-        ground["paint"] = self._coat[[names.index("tarmac" if row < 6 else "slab") for row in range(len(_GROUND))]]
-        ground["paint"][1:4] *= rng.uniform(0.75, 1.2, (3, 1, 1))
-        laid = np.array([True, *(rng.random(3) < 0.5), crossing, zebra, True, True, True, True])
-        self._blocks[number] = np.concatenate([ground[laid], things[keep]])
+        ground["paint"][1:4] *= 0.75 + 0.45 * draw[-1, 2:5, None, None]
+
+        dress, shared = dress[there], plan.shared[there, None]
+        things["kind"], things["size"], things["yaw"], things["velocity"] = kind[there], size[there], self._yaw[there], 0
+        things["at"][:, 0], things["at"][:, 1], things["at"][:, 2] = x[there], plan.lift[there], z[there]
+        things["velocity"][:, 0], things["velocity"][:, 2] = plan.cross[there], pace[there]
+        things["paint"] = _wear(dress, np.where(shared, self._taste[dress], draw[there, 7:]))
+        self._blocks[number] = block[np.append(laid, np.ones(len(there), bool))]
         return self._blocks[number]
 
     def _things(self, time: float, camera: Camera) -> NDArray[np.void]:
@@ -300,7 +324,8 @@ class World:
         far = street["at"][:, 2] - camera.z
         aside = abs((street["at"][:, 0] - camera.x) * np.cos(camera.yaw) - far * np.sin(camera.yaw))
         reach = street["size"].max(1) + 4
-        near = (far > -reach) & (far < np.minimum(_FAR, 58 * street["size"][:, 1])) & (aside < far.clip(0) * (0.6 / camera.focal) + 1.5 * reach)
+        near = (far > -reach) & (far < np.minimum(_FAR, 58 * street["size"][:, 1]))
+        near &= aside < far.clip(0) * (0.6 / camera.focal) + 1.5 * reach
         flat = street["kind"] < grounds
 
         company = self._company.copy()
@@ -308,24 +333,24 @@ class World:
         company["at"][1, 2] -= camera.z % 16  # whole repeats of its texture
         company["at"][4:, 2] += np.where(company["kind"][4:] == kinds["bonnet"], 0, 2.5 * np.sin(time / 3))
         for bonnet in np.flatnonzero(company["kind"] == kinds["bonnet"]):
-            company["at"][bonnet, :2], company["yaw"][bonnet] = (camera.x, camera.y - 0.42), camera.yaw
+            company["at"][bonnet, :2], company["yaw"][bonnet] = (camera.x, camera.y - 0.47), camera.yaw
         return np.concatenate([company[:2], street[flat & (far > -_BLOCK)], company[2:], street[near & ~flat]])
 
-    def frame(self, time: float, camera: Camera, size: tuple[int, int], *entropy: int) -> Sample:
+    def frame(self, time: float, camera: Camera, size: tuple[int, int], number: int) -> Sample:
         """What a not too good camera records.
 
         Args:
             time: Seconds since the start of the drive, which moves whoever moves.
             camera: Where it looks from.
             size: Height and width.
-            entropy: Seeds of the sensor noise.
+            number: Picks the sensor noise.
         """
         height, width = size
         image, label = render(self._things(time, camera), camera, self._light, size)
-        image = cv2.GaussianBlur(cv2.LUT(image, self._film), (0, 0), self._softness)
-        down, right = np.random.default_rng(entropy).integers(0, _MARGIN, 2)
+        image = cv2.GaussianBlur(image, (3, 3), self._softness)
+        down, right = number * 29 % _MARGIN, number * 47 % (_MARGIN - 3)
         noise = _noise(size)[down : down + height, right : right + width]
-        image = cv2.addWeighted(image, 1, noise, self._grain, -128 * self._grain)
+        image = cv2.addWeighted(image, self._contrast, noise, self._grain, self._offset - 128 * self._grain)
         colour = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
         soft = cv2.resize(cv2.resize(colour, (width // 2, height // 2), interpolation=cv2.INTER_AREA), (width, height))
         soft[..., 0] = colour[..., 0]  # colour at half resolution, like a JPEG
@@ -333,10 +358,11 @@ class World:
 
 
 _MARGIN = 64
+_STREET = 11  # a lively one on a fine day, for seed 0
 
 
 @lru_cache(maxsize=2)
-def _noise(size: tuple[int, int]) -> NDArray[np.uint8]:
+def _noise(size: tuple[int, int]) -> Image:
     """Noise around 128, a little larger than an image: where it is cut out changes from frame to frame."""
     field = np.random.default_rng(97).normal(128, 32, (size[0] + _MARGIN, size[1] + _MARGIN, 3))
     return np.asarray(field.clip(0, 255), np.uint8)
@@ -385,11 +411,8 @@ class Streetscape(Layout):
         """
         if not 0 <= index < len(self):
             raise IndexError(f"{self.split} has {len(self)} street scenes; there is no number {index}.")
-        entropy = (self.seed, list(_SPLITS).index(self.split), int(index))
-        world, rng = World(*entropy), np.random.default_rng((*entropy, 2))
-        z = rng.uniform(12, 40)
-        camera = world.seat._replace(x=world.lane + rng.uniform(-0.9, 0.9), z=z, yaw=rng.normal(0, 0.09), pitch=world.seat.pitch + rng.normal(0, 0.02))
-        return world.frame(z / _SPEED, camera, self.size, *entropy)
+        world = World(self.seed, list(_SPLITS).index(self.split), int(index))
+        return world.frame(world.glance.z / _SPEED, world.glance, self.size, int(index))
 
 
 def drive(frames: int, *, size: tuple[int, int] = (192, 256), seed: int = 0) -> Iterator[Sample]:
@@ -403,9 +426,9 @@ def drive(frames: int, *, size: tuple[int, int] = (192, 256), seed: int = 0) -> 
     Raises:
         UsageError: If the size is too small.
     """
-    world, size = World(seed, len(_SPLITS), 0), _checked(size)
+    world, size = World(seed, len(_SPLITS), _STREET), _checked(size)
     for number in range(frames):
         time = number / _FPS
         x, y, _, _, pitch, focal = world.seat
         sway = np.sin(time * np.array([0.5, 4.1, 0.37, 2.3])) * (0.25, 0.012, 0.018, 0.003)
-        yield world.frame(time, Camera(x + sway[0], y + sway[1], time * _SPEED, sway[2], pitch + sway[3], focal), size, seed, len(_SPLITS), number)
+        yield world.frame(time, Camera(x + sway[0], y + sway[1], time * _SPEED, sway[2], pitch + sway[3], focal), size, number)

@@ -5,9 +5,9 @@ a face is an outline on a plane spanned by `u` (to the right) and `v` (up) as se
 the label map is exact by construction; colour is then computed for all pixels at once from their face's plane, tile and paint.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,10 +18,11 @@ from edgekd_runtime.classes import IGNORE
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
+Image = NDArray[np.uint8]
 
 SKY, BUILDING, ROAD, PAVEMENT, VEGETATION, CAR, PEDESTRIAN, POLE, SIGN = range(9)
 TILE, LEVELS, PITCH = 128, 7, 130  # texels of a tile, its mip levels, and its place in the atlas with a wrapped border
-NEAR, FAR = 0.4, 170.0
+NEAR, SHADOWS, SKY_HAZE = 0.4, 45.0, 2600.0  # metres: near plane, shadows this far, haze of the sky
 UNIT = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 THING = np.dtype([("kind", "i4"), ("at", "f4", 3), ("size", "f4", 3), ("yaw", "f4"), ("paint", "f4", (5, 3)), ("velocity", "f4", 3)])
@@ -83,7 +84,7 @@ class Face(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def atlas() -> tuple[dict[str, int], NDArray[np.uint8]]:
+def atlas() -> tuple[dict[str, int], Image]:
     """Tile numbers by name, and all tiles side by side (mip levels downwards, each blown back up to full size)."""
     rng = np.random.default_rng(2203)
     u, v = np.meshgrid((np.arange(TILE) + 0.5) / TILE, (np.arange(TILE) + 0.5) / TILE)
@@ -172,20 +173,20 @@ def atlas() -> tuple[dict[str, int], NDArray[np.uint8]]:
         "walker": (np.where(head & (v > 0.95), 0.4, np.where(v < 0.035, 0.3, 0.7 + 0.5 * round_) * noise(3, 0.1)), legs, hands),
         "ring": (zero + 1, radius > 0.74, (abs(u - 0.5) < 0.09) & (abs(v - 0.5) < 0.25) | disc(0.5, 0.62, 0.17)),
         "bar": (zero + 1, (abs(v - 0.5) < 0.1) & (abs(u - 0.5) < 0.34), zero),
-        "board": (zero + 1, (u < 0.05) | (u > 0.95) | (v < 0.08) | (v > 0.92), (v * 4 % 1 > 0.35) & (v * 4 % 1 < 0.7) & box(0.14, 0.8, 0.12, 0.9)),
+        "board": (zero + 1, ~box(0.05, 0.95, 0.08, 0.92), (v * 4 % 1 > 0.35) & (v * 4 % 1 < 0.7) & box(0.14, 0.8, 0.12, 0.9)),
         "lights": (np.where(bulbs[1], 0.35, 1.0), bulbs[0] | bulbs[1], bulbs[2]),
         "cloud": (zero + 1, cloud, zero),
         "city": (cells(24, 0.3), zero, zero),
     }
-    sheet = np.zeros((LEVELS * PITCH, len(tiles) * PITCH, 3), np.uint8)
+    sheet = np.zeros((LEVELS * PITCH, len(tiles) * PITCH, 4), np.uint8)  # four channels: OpenCV remaps them twice as fast as three
     for column, (luma, second, third) in enumerate(tiles.values()):
-        tile = np.dstack([np.asarray(luma) * 64, np.asarray(second) * 255.0, np.asarray(third) * (1.0 - np.asarray(second)) * 255.0]).clip(0, 255).astype(np.float32)
+        tile = np.dstack([luma * 64, second * 255.0, third * (1.0 - second) * 255.0]).clip(0, 255).astype(np.float32)
         for level in range(LEVELS):
             small = cv2.resize(tile, (TILE >> level, TILE >> level), interpolation=cv2.INTER_AREA)
             padded = np.pad(small, ((1, 1), (1, 1), (0, 0)), mode="wrap")
             scale = 1 << level
             big = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[scale - 1 :, scale - 1 :][:PITCH, :PITCH]
-            sheet[level * PITCH : (level + 1) * PITCH, column * PITCH : (column + 1) * PITCH] = big.round()
+            sheet[level * PITCH : (level + 1) * PITCH, column * PITCH : (column + 1) * PITCH, :3] = big.round()
     return {name: number for number, name in enumerate(tiles)}, sheet
 
 
@@ -213,7 +214,7 @@ def _block(front: str, end: str, label: int, eaves: float = 1.0, metres: float =
         Face(end, label, (1, 0, 1), (-1, 0, 0), (0, 1, 0), gable, metres=(metres, metres)),
         Face(end, label, (0, 0, 0), (1, 0, 0), (0, 1, 0), gable, metres=(metres, metres)),
         Face(front, label, (0, 0, 1), (0, 0, -1), (0, eaves, 0), slots=(0, 1, 3), metres=(metres, metres), casts=True),
-        Face("roof", label, (-0.03, eaves - 0.01, 1), (0, 0, -1), (0.53 if eaves < 1 else 1, 1.01 - eaves, 0), slots=(1, 1, 1), metres=(4, 0)),
+        Face("roof", label, (-0.03, eaves - 0.01, 1), (0, 0, -1), (0.53, 1.01 - eaves, 0), slots=(1, 1, 1), metres=(4, 0)),
     ]
 
 
@@ -223,25 +224,23 @@ def _car(chain: Sequence[tuple[float, float]], belt: float) -> list[Face]:
     def half(y: float) -> float:
         return 0.5 - 0.11 * max(0.0, (y - belt) / (1 - belt))
 
-    under = [Face("plain", CAR, (-w, y, z), (0, 0, d), (2 * w, 0, 0), casts=True) for w, y, z, d in ((0.5, 0.3, -0.5, 1), (0.4, 0.95, -0.3, 0.5))]
-    faces = under + [_upright("plain", CAR, x, (0, 0.3), z, slots=(1, 1, 1)) for z in (0.42, -0.42) for x in ((-0.48, -0.32), (0.32, 0.48))]
-    for number, ((z0, y0), (z1, y1)) in enumerate(zip(chain, chain[1:], strict=False)):
-        glazed = max(y0, y1) > belt + 0.1 and abs(y1 - y0) > 0.2
-        tile, slots = ("glass", (0, 1, 2)) if glazed else ("plain", (0, 1, 2))
-        if number in (0, len(chain) - 2):
-            tile, slots = "panel", (0, 1, 3 if number else 4)
+    # Two that face the ground are there for the shadow only; then the tyres as seen from the front and the back.
+    faces = [Face("plain", CAR, (-w, y, -z), (0, 0, 1.8 * z), (2 * w, 0, 0), casts=True) for w, y, z in ((0.5, 0.3, 0.5), (0.4, 0.95, 0.3))]
+    faces += [_upright("plain", CAR, (x - 0.08, x + 0.08), (0, 0.3), z, slots=(1, 1, 1)) for z in (0.42, -0.42) for x in (-0.4, 0.4)]
+    for number, ((z0, y0), (z1, y1)) in enumerate(pairwise(chain)):
         outline = [(0.5 - half(y0), 0.0), (0.5 + half(y0), 0.0), (0.5 + half(y1), 1.0), (0.5 - half(y1), 1.0)]
-        y_low, drop = (y1, (z0 - z1, y0 - y1)) if tile == "panel" and number else (y0, (z1 - z0, y1 - y0))
-        side, z_low = (-1.0, z1) if tile == "panel" and number else (1.0, z0)
-        faces.append(Face(tile, CAR, (-0.5 * side, y_low, z_low), (side, 0, 0), (0, drop[1], drop[0]), outline, slots))
-    arches = [(c + dz, y) for c in (0.3, -0.3) for dz, y in ((0.08, 0.2), (0.065, 0.06), (0.03, 0.0), (-0.03, 0.0), (-0.065, 0.06), (-0.08, 0.2))]
-    lower = [p for p in chain if p[1] <= belt] + arches
+        if number == 0:
+            faces.append(Face("panel", CAR, (-0.5, y0, z0), (1, 0, 0), (0, y1 - y0, z1 - z0), outline, (0, 1, 4)))
+        elif number == len(chain) - 2:
+            faces.append(Face("panel", CAR, (0.5, y1, z1), (-1, 0, 0), (0, y0 - y1, z0 - z1), outline, (0, 1, 3)))
+        else:
+            tile = "glass" if max(y0, y1) > belt + 0.1 and abs(y1 - y0) > 0.2 else "plain"
+            faces.append(Face(tile, CAR, (-0.5, y0, z0), (1, 0, 0), (0, y1 - y0, z1 - z0), outline))
+    wheel = ((0.08, 0.2), (0.065, 0.06), (0.03, 0.0), (-0.03, 0.0), (-0.065, 0.06), (-0.08, 0.2))
+    lower = [(z, y / belt) for z, y in [*(p for p in chain if p[1] <= belt), *((c + dz, y) for c in (0.3, -0.3) for dz, y in wheel)]]
     upper = [(z, (y - belt) / (1 - belt)) for z, y in chain if y >= belt]
     for side in (1.0, -1.0):
-        for tile, points, y, v in (
-            ("side", [(z, y / belt) for z, y in lower], 0.0, (0, belt, 0)),
-            ("cabin", upper, belt, (-0.11 * side, 1 - belt, 0)),
-        ):
+        for tile, points, y, v in (("side", lower, 0.0, (0, belt, 0)), ("cabin", upper, belt, (-0.11 * side, 1 - belt, 0))):
             outline = [(0.5 + side * z, t) for z, t in points]
             faces.append(Face(tile, CAR, (0.5 * side, y, -0.5 * side), (0, 0, side), v, outline, casts=side > 0))
     return faces
@@ -252,13 +251,13 @@ def _walker(stride: float) -> list[Face]:
     leg = [(0.7, 0.3), (0.66 + stride, 0.03), (0.7 + stride, 0.0), (0.52 + stride, 0.0), (0.5, 0.42)]
     other = [(0.48 - stride, 0.0), (0.3 - stride, 0.0), (0.34 - stride, 0.03), (0.3, 0.3)]
     left = [(1 - u, v + (0.0 if i != 3 else -2 * stride)) for i, (u, v) in reversed(list(enumerate(right)))]
-    head = [(0.5 + 0.19 * np.cos(a), 0.925 + 0.075 * np.sin(a)) for a in np.linspace(3.9, -0.8, 10)]
+    head = [(0.5 + 0.19 * np.cos(a), 0.925 + 0.075 * np.sin(a)) for a in np.linspace(3.9, -0.8, 7)]
     return [_upright("walker", PEDESTRIAN, (-0.5, 0.5), (0, 1), outline=[*head, *right, *leg, *other, *left], casts=True)]
 
 
 def _tree(rng: np.random.Generator, blobs: int, spread: float, low: float) -> list[Face]:
     def blob(x: float, y: float, r: float, z: float, casts: bool = False) -> Face:
-        count = 26
+        count = 20
         reach = 1 + 0.13 * rng.standard_normal(count) + 0.1 * np.sin(np.arange(count) * rng.integers(2, 5))
         outline = [(0.5 + (u - 0.5) * k, 0.5 + (v - 0.5) * k) for (u, v), k in zip(_ngon(count), reach, strict=True)]
         return _upright("leaf", VEGETATION, (x - r, x + r), (y - r * 0.9, y + r * 0.9), z, outline=outline, casts=casts)
@@ -275,26 +274,29 @@ def _tree(rng: np.random.Generator, blobs: int, spread: float, low: float) -> li
 def _conifer(rng: np.random.Generator) -> list[Face]:
     def tier(y: float, width: float, height: float) -> Face:
         skirt = [(float(u), float(rng.uniform(0, 0.14))) for u in np.linspace(0, 1, 9)]
-        return _upright("leaf", VEGETATION, (-width, width), (y, y + height), -0.1 * y, outline=[*skirt, (0.52, 1.0), (0.48, 1.0)], casts=True)
+        outline = [*skirt, (0.52, 1.0), (0.48, 1.0)]
+        return _upright("leaf", VEGETATION, (-width, width), (y, y + height), -0.1 * y, outline=outline, casts=True)
 
-    return [_upright("trunk", VEGETATION, (-0.04, 0.04), (0, 0.3), slots=(1, 1, 1)), *(tier(0.1 + 0.23 * i, 0.5 - 0.12 * i, 0.44 - 0.03 * i) for i in range(4))]
+    trunk = _upright("trunk", VEGETATION, (-0.04, 0.04), (0, 0.3), slots=(1, 1, 1))
+    return [trunk, *(tier(0.1 + 0.23 * i, 0.5 - 0.12 * i, 0.44 - 0.03 * i) for i in range(4))]
 
 
-def _sign(tile: str, outline: Sequence[tuple[float, float]], x: float, y: tuple[float, float], slots: tuple[int, int, int] = (0, 1, 2)) -> list[Face]:
+def _sign(tile: str, outline: Sequence[tuple[float, float]], x: float, y: tuple[float, float]) -> list[Face]:
     pole = _upright("pole", POLE, (-0.045, 0.045), (0, y[1] - 0.02), slots=(4, 4, 4), casts=True)
-    return [pole, _upright(tile, SIGN, (-x, x), y, -0.05, outline=outline, slots=slots, casts=True)]
+    return [pole, _upright(tile, SIGN, (-x, x), y, -0.05, outline=outline, casts=True)]
 
 
 def _skyline(rng: np.random.Generator, label: int, tile: str) -> list[Face]:
-    steps = np.repeat(rng.uniform(0.25, 1.0, 24), 2) if label == BUILDING else 0.5 + 0.3 * np.sin(np.arange(48) * 0.4) + rng.uniform(0, 0.1, 48)
+    wave = 0.5 + 0.3 * np.sin(np.arange(48) * 0.4) + rng.uniform(0, 0.1, 48)
+    height = np.repeat(rng.uniform(0.25, 1.0, 24), 2) if label == BUILDING else wave
     edges = np.repeat(np.linspace(0, 1, 25), 2)[1:-1]
-    outline = [(0.0, 0.0), *((float(u), float(v)) for u, v in zip(edges, steps, strict=True)), (1.0, 0.0)]
+    outline = [(0.0, 0.0), *((float(u), float(v)) for u, v in zip(edges, height, strict=True)), (1.0, 0.0)]
     return [_upright(tile, label, (-0.5, 0.5), (0, 1), outline=outline, metres=(30, 30))]
 
 
 @lru_cache(maxsize=1)
 def prototypes() -> dict[str, list[Face]]:
-    """All things that a scene can hold, by name. Those before "block" lie on the ground and are painted in the given order."""
+    """All things that a scene can hold, by name. Those before "sash" lie on the ground and are painted in the given order."""
     rng = np.random.default_rng(417)
     lamp = [
         _upright("pole", POLE, (-0.075, 0.075), (0, 1), casts=True),
@@ -302,7 +304,9 @@ def prototypes() -> dict[str, list[Face]]:
         _upright("plain", POLE, (-1.9, -1.2), (0.955, 0.98), slots=(3, 3, 3)),
     ]
     semaphore = [_upright("pole", POLE, (-0.07, 0.07), (0, 1)), _upright("lights", SIGN, (-0.2, 0.2), (0.72, 1.0), -0.1, slots=(0, 1, 3))]
-    gauze: dict[str, Any] = {"metres": 6.0}
+    kerb = Face("kerb", PAVEMENT, (0, 0, 1), (0, 0, -1), (0, 1, 0), slots=(1, 1, 1))
+    bonnet = [(0, 0), (1, 0), (1, 0.6), (0.9, 0.85), (0.72, 1), (0.28, 1), (0.1, 0.85), (0, 0.6)]
+    flat_roofs = {"arched": "sash", "balcony": "plain", "bands": "bands", "glazed": "glazed"}
     return {
         "sky": [Face("cloud", SKY, (-1, 1, -1), (2, 0, 0), (0, 0, 2), metres=(900, 900), solid=False)],
         "ground": [_flat("grass", VEGETATION, metres=(8, 8))],
@@ -311,30 +315,32 @@ def prototypes() -> dict[str, list[Face]]:
         "lane": [_flat("asphalt", ROAD, metres=(6, 6))],
         "patch": [_flat("asphalt", ROAD, metres=(3, 3))],
         "zebra": [_flat("zebra", ROAD)],
-        "pavement": [_flat("slabs", PAVEMENT, 1.0, metres=(3, 3)), Face("kerb", PAVEMENT, (0, 0, 1), (0, 0, -1), (0, 1, 0), slots=(1, 1, 1))],
-        "block": _block("plain", "plain", BUILDING),
-        **{name: _block(name, "brick", BUILDING, 0.78, **gauze) for name in ("sash", "shutters")},
-        **{name: _block(name, end, BUILDING, **gauze) for name, end in (("arched", "sash"), ("balcony", "plain"), ("bands", "bands"), ("glazed", "glazed"))},
+        "pavement": [_flat("slabs", PAVEMENT, 1.0, metres=(3, 3)), kerb],
+        "sash": _block("sash", "brick", BUILDING, 0.78, 6),
+        "shutters": _block("shutters", "brick", BUILDING, 0.78, 6),
+        **{front: _block(front, end, BUILDING, metres=6) for front, end in flat_roofs.items()},
         "shop": [Face("shop", BUILDING, (0, 0, 1), (0, 0, -1), (0, 1, 0), slots=(0, 1, 3), metres=(5, 0))],
         "hedge": [face._replace(slots=(0, 0, 0)) for face in _block("hedge", "hedge", VEGETATION, metres=2)],
         "bin": [face._replace(slots=(0, 0, 0)) for face in _block("kerb", "kerb", IGNORE)],
-        **{f"tree{i}": _tree(rng, blobs, spread, low) for i, (blobs, spread, low) in enumerate([(5, 0.3, 0.35), (7, 0.34, 0.4), (4, 0.2, 0.25), (6, 0.3, 0.45)])},
+        "tree0": _tree(rng, 5, 0.3, 0.35),
+        "tree1": _tree(rng, 7, 0.34, 0.4),
+        "tree2": _tree(rng, 4, 0.2, 0.25),
+        "tree3": _tree(rng, 6, 0.3, 0.45),
         "tree4": _conifer(rng),
-        "bush": _tree(rng, 4, 0.25, 0.0)[1:],
         "lamp": lamp,
         "semaphore": semaphore,
-        "disc": _sign("ring", _ngon(14), 0.36, (0.74, 1.0)),
+        "disc": _sign("ring", _ngon(12), 0.36, (0.74, 1.0)),
         "stop": _sign("bar", _ngon(8, 1 / 16), 0.38, (0.73, 1.0)),
         "warning": _sign("ring", [(0, 0.02), (1, 0.02), (0.5, 1.0)], 0.42, (0.73, 1.0)),
         "square": _sign("ring", UNIT, 0.32, (0.75, 1.0)),
         "board": _sign("board", UNIT, 0.75, (0.7, 1.0)),
-        "sedan": _car([(-0.5, 0.24), (-0.5, 0.58), (-0.36, 0.62), (-0.22, 0.97), (0.06, 1.0), (0.24, 0.62), (0.47, 0.54), (0.5, 0.24)], 0.62),
-        "hatch": _car([(-0.5, 0.24), (-0.5, 0.62), (-0.42, 0.95), (0.04, 1.0), (0.25, 0.62), (0.47, 0.54), (0.5, 0.24)], 0.62),
-        "van": _car([(-0.5, 0.2), (-0.5, 0.5), (-0.48, 1.0), (0.25, 1.0), (0.4, 0.5), (0.49, 0.44), (0.5, 0.2)], 0.5),
-        **{f"walker{i}": _walker(stride) for i, stride in enumerate((0.0, 0.09, 0.0, -0.09))},
-        **{f"skyline{i}": _skyline(rng, BUILDING, "city") for i in range(3)},
+        "sedan": _car([(-0.5, 0.24), (-0.5, 0.58), (-0.36, 0.62), (-0.22, 0.97), (0.06, 1), (0.24, 0.62), (0.47, 0.54), (0.5, 0.24)], 0.62),
+        "hatch": _car([(-0.5, 0.24), (-0.5, 0.62), (-0.42, 0.95), (0.04, 1), (0.25, 0.62), (0.47, 0.54), (0.5, 0.24)], 0.62),
+        "van": _car([(-0.5, 0.2), (-0.5, 0.5), (-0.48, 1), (0.25, 1), (0.4, 0.5), (0.49, 0.44), (0.5, 0.2)], 0.5),
+        **{f"walker{step}": _walker(stride) for step, stride in enumerate((0.0, 0.09, 0.0, -0.09))},
+        **{f"skyline{number}": _skyline(rng, BUILDING, "city") for number in range(3)},
         "hills": _skyline(rng, VEGETATION, "leaf"),
-        "bonnet": [Face("glass", IGNORE, (-0.5, 0, 0), (1, 0, 0), (0, 0, 1), [(0, 0), (1, 0), (1, 0.6), (0.9, 0.85), (0.72, 1), (0.28, 1), (0.1, 0.85), (0, 0.6)], (0, 0, 0))],
+        "bonnet": [Face("glass", IGNORE, (-0.5, 0, 0), (1, 0, 0), (0, 0, 1), bonnet, (0, 0, 0))],
     }
 
 
@@ -352,7 +358,7 @@ class _Bank(NamedTuple):
     slots: Ints
     metres: Floats
     column: Floats
-    label: NDArray[np.uint8]
+    label: Image
     solid: NDArray[np.bool_]
     casts: NDArray[np.bool_]
 
@@ -367,7 +373,7 @@ def bank() -> _Bank:
     corner_count = np.array([len(face.outline) for face in faces])
     return _Bank(
         {name: number for number, name in enumerate(kinds)},
-        list(kinds).index("block"),
+        list(kinds).index("sash"),
         np.cumsum(face_count) - face_count,
         face_count,
         np.cumsum(corner_count) - corner_count,
@@ -402,8 +408,11 @@ def _order(low: Floats, high: Floats) -> list[int]:
 
     A plane between two boxes decides: the box on the eye's side cannot be hidden by the other. Boxes that no axis separates go by distance.
     """
-    below = high[:, None] <= low[None]
-    under = ((below & (high <= 0)[:, None]) | (below & (low >= 0)[None]).transpose(1, 0, 2)).any(2)  # under[i, j]: i cannot hide j
+    under = np.zeros((len(low), len(low)), bool)  # under[i, j]: i cannot hide j
+    for near, far in zip(low.T, high.T, strict=True):
+        below = far[:, None] <= near
+        under |= below & (far <= 0)[:, None]
+        under |= (below & (near >= 0)).T
     after = (under & ~under.T) * 1e6  # after[i, j]: j must wait for i
     score = np.linalg.norm(low + high, axis=1) - after.sum(0)
     order = []
@@ -415,52 +424,48 @@ def _order(low: Floats, high: Floats) -> list[int]:
     return order
 
 
-def _project(points: Floats, owner: Ints, focal: float, size: tuple[int, int]) -> tuple[Ints, Callable[[NDArray[Any], Iterable[int], Iterable[int]], None]]:
-    """Cut polygons (corners in camera axes, each with its owner) at the near plane and project them.
+def _project(points: Floats, owner: Ints, focal: float, size: tuple[int, int]) -> tuple[Ints, list[NDArray[np.int32]]]:
+    """Cut polygons at the near plane and project them.
+
+    Args:
+        points: Corners in camera axes, polygon after polygon.
+        owner: The polygon that each belongs to.
+        focal: Focal length in pixels.
+        size: Height and width of the image.
 
     Returns:
-        The owners that are on screen, and a function that fills those at the given positions of that list with the given values.
+        The polygons on screen, and their corners in sixteenths of a pixel.
     """
-    height, width = size
-    first = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])[: len(owner)])
+    first = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     following = np.arange(1, len(points) + 1)
     following[first - 1] = np.roll(first, 1)
     ahead = points[:, 2] > NEAR
     cut = np.flatnonzero(ahead != ahead[following])
-    if len(cut):
-        here, there = points[cut], points[following[cut]]
-        share = (here[:, 2:] - NEAR) / (here[:, 2:] - there[:, 2:])
-        stays = np.flatnonzero(ahead)
-        order = np.argsort(np.concatenate([2 * stays, 2 * cut + 1]))
-        points = np.concatenate([points[stays], here + (there - here) * share])[order]
-        owner = np.concatenate([owner[stays], owner[cut]])[order]
-    else:
-        points, owner = points[ahead], owner[ahead]
+    here, there = points[cut], points[following[cut]]
+    copies = ahead.astype(np.intp)
+    copies[cut] += 1
+    points, owner = np.repeat(points, copies, axis=0), np.repeat(owner, copies)
+    points[np.cumsum(copies)[cut] - 1] = here + (there - here) * ((here[:, 2:] - NEAR) / (here[:, 2:] - there[:, 2:]))
     if not len(owner):
-        return owner, lambda canvas, positions, values: None
-    pixels = points[:, :2] * (np.array([focal, -focal], np.float32) / points[:, 2:]) + np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
+        return owner, []
+    centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2], np.float32)
+    pixels = points[:, :2] * (np.array([focal, -focal], np.float32) / points[:, 2:]) + centre
     first = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     low, high = np.minimum.reduceat(pixels, first), np.maximum.reduceat(pixels, first)
-    visible = (high > -1).all(1) & (low < (width, height)).all(1) & (high - low > 0.7).any(1)
+    visible = (high > -1).all(1) & (low < 2 * centre + 1).all(1) & ((high - low).prod(1) > 2)
     corners = np.rint(pixels.clip(-4e4, 4e4) * 16).astype(np.int32)
-    starts, ends = first[visible].tolist(), np.append(first[1:], len(owner))[visible].tolist()
-
-    def fill(canvas: NDArray[Any], positions: Iterable[int], values: Iterable[int]) -> None:
-        for position, value in zip(positions, values, strict=False):
-            cv2.fillPoly(canvas, [corners[starts[position] : ends[position]]], (value,), shift=4)
-
-    return owner[first[visible]], fill
+    spans = zip(first[visible].tolist(), np.append(first[1:], len(owner))[visible].tolist(), strict=True)
+    return owner[first[visible]], [corners[start:end] for start, end in spans]
 
 
-def render(things: NDArray[np.void], camera: Camera, light: Light, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def render(things: NDArray[np.void], camera: Camera, light: Light, size: tuple[int, int]) -> tuple[Image, Image]:
     """Draw things: the sky first, then what lies on the ground in the order given, then whatever stands in any order.
 
     Returns:
         Image, uint8 H×W×3 with 200 for 1.0, and its exact label map.
     """
-    height, width = size
-    focal = camera.focal * width
-    store, (_, sheet) = bank(), atlas()
+    store = bank()
+    focal = camera.focal * size[1]
     cy, sy, cp, sp = np.cos(camera.yaw), np.sin(camera.yaw), np.cos(camera.pitch), np.sin(camera.pitch)
     view = np.array([[cy, sp * sy, cp * sy], [0, cp, -sp], [-sy, sp * cy, cp * cy]], np.float32)
 
@@ -470,96 +475,103 @@ def render(things: NDArray[np.void], camera: Camera, light: Light, size: tuple[i
     local = store.basis[face] * things["size"][thing, None]
     cos, sin = np.cos(things["yaw"])[thing, None], np.sin(things["yaw"])[thing, None]
     basis = np.stack([local[..., 0] * cos + local[..., 2] * sin, local[..., 1], local[..., 2] * cos - local[..., 0] * sin], 2)
-    basis[:, 2] += (things["at"] - np.float32([camera.x, camera.y, camera.z]))[thing]
-    normal = _cross(basis[:, 1], basis[:, 0])
-    facing = np.einsum("ij,ij->i", normal, basis[:, 2])
-    casts = store.casts[face] & (basis[:, 2, 2] < 50)
-    use = np.flatnonzero(~store.solid[face] | (facing < 0) | casts)
-    face, thing, local, basis, normal, facing, casts = (a[use] for a in (face, thing, local, basis, normal, facing, casts))
-    seen = ~store.solid[face] | (facing < 0)
+    basis[:, 2] += (things["at"] - np.array([camera.x, camera.y, camera.z], np.float32))[thing]
+    seen = ~store.solid[face] | (np.einsum("ij,ij->i", _cross(basis[:, 1], basis[:, 0]), basis[:, 2]) < 0)
+    casts = store.casts[face] & (basis[:, 2, 2] < SHADOWS)
+    use = np.flatnonzero(seen | casts)
+    face, thing, basis, seen, casts = face[use], thing[use], basis[use], seen[use], casts[use]
     corner, owner = _spans(store.corner_start[face], store.corner_count[face])
-    uv = store.corners[corner]
-    points = uv[:, :1] * basis[owner, 0] + uv[:, 1:] * basis[owner, 1] + basis[owner, 2]
+    uv, spread = store.corners.take(corner, axis=0), np.repeat(basis, store.corner_count[face], axis=0)
+    points = uv[:, :1] * spread[:, 0] + uv[:, 1:] * spread[:, 1] + spread[:, 2]
 
-    # Painter's algorithm on face numbers; then the shadows on the ground.
-    flat = int((kind < store.grounds).sum())
+    # Painter's algorithm on numbers, 0 for the sky.
     drawn = seen[owner] & (owner > 0)
-    shown, fill = _project((points @ view)[drawn], owner[drawn], focal, size)
+    shown, polygons = _project((points @ view)[drawn], owner[drawn], focal, size)
     upright = np.unique(thing[shown])
-    upright = upright[upright >= flat]
+    upright = upright[kind[upright] >= store.grounds]
     starts = np.searchsorted(thing[owner], np.arange(len(things)))
     low, high = np.minimum.reduceat(points, starts)[upright], np.maximum.reduceat(points, starts)[upright]
     rank = np.arange(len(things))
     rank[upright[_order(low, high)]] = len(things) + np.arange(len(upright))
     queue = np.argsort(rank[thing[shown]], kind="stable")
     numbers = np.zeros(size, np.int32)
-    fill(numbers, queue.tolist(), shown[queue].tolist())
+    for number, position in enumerate(queue.tolist(), 1):
+        cv2.fillPoly(numbers, [polygons[position]], (number,), shift=4)
+    shown = np.append(0, shown[queue])
+
+    # Shadows fall on the ground and stay there.
     thrown = casts[owner]
     fallen = points[thrown] - (points[thrown, 1:2] + np.float32(camera.y)) * (light.sun / light.sun[1])
-    dark, fill = _project(fallen @ view, owner[thrown], focal, size)
     shade = np.zeros(size, np.uint8)
-    fill(shade, range(len(dark)), repeat(255))
-    shade = np.where((numbers > 0) & (numbers < np.searchsorted(thing, flat)), cv2.blur(shade, (3, 3)), 0)
+    for polygon in _project(fallen @ view, owner[thrown], focal, size)[1]:
+        cv2.fillPoly(shade, [polygon], (255,), shift=4)
+    lying = int(np.count_nonzero(kind[thing[shown[1:]]] < store.grounds))
+    shade = np.asarray(cv2.blur(shade, (3, 3)) & cv2.inRange(numbers, 1, lying))
 
-    # Constants of a face: its plane as (u, v, 1) / depth = rows · ray, its three lit paints, its tile and its air.
-    u, v, origin = (basis @ view).transpose(1, 0, 2)
-    rows = np.stack([_cross(v, origin), _cross(origin, u), _cross(u, v)], 1)
-    volume = np.einsum("ij,ij->i", rows[:, 2], origin)
-    rows /= np.where(abs(volume) > 1e-9, volume, 1e-9)[:, None, None]
-    metres = store.metres[face]
-    rows[:, :2] *= np.where(metres > 0, np.rint(np.linalg.norm(local[:, :2], axis=2) / np.maximum(metres, 1e-3)).clip(1), 1)[:, :, None]
-    rows *= np.float32([1 / focal, -1 / focal, 1])
-    normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None] + 1e-9
-    lambert = np.where(store.solid[face], (normal @ light.sun).clip(0), 0.55)
+    planes = _planes(face[shown], basis[shown] @ view, focal, light)
+    colours = _colours(face[shown], basis[shown], things["paint"][thing[shown]], light)
+    image = np.empty((*size, 3), np.uint8)
+    step = max(1, 8192 // size[1])
+    for top in range(0, size[0], step):
+        part = slice(top, top + step)
+        image[part] = _shade(numbers[part], shade[part], planes, colours, top - (size[0] - 1) / 2, light)
+    return image, store.label[face[shown]][numbers]
+
+
+def _planes(face: Ints, basis: Floats, focal: float, light: Light) -> Floats:
+    """Three quadruples a face: rows that give (u, v, 1) / depth of a pixel as their product with (x, y, 1); behind them, tile and air."""
+    store = bank()
+    u, v, origin = basis.transpose(1, 0, 2)
+    rows = np.stack([_cross(v, origin), _cross(origin, u), _cross(u, v)])
+    volume = np.einsum("ij,ij->i", rows[2], origin)
+    rows /= np.where(abs(volume) > 1e-9, volume, 1e-9)[:, None]
+    metres, extent = store.metres[face].T, np.sqrt(np.einsum("ijk,ijk->ij", basis, basis)).T[:2]
+    rows[:2] *= np.where(metres > 0, np.rint(extent / np.maximum(metres, 0.01)).clip(1), 1)[:, :, None]
+    planes = np.zeros((3, len(face), 4), np.float32)
+    planes[..., :3] = rows * np.array([1 / focal, -1 / focal, 1], np.float32)
+    planes[0, :, 3], planes[1, :, 3] = store.column[face], -1 / light.haze
+    planes[1, 0, 3] = -1 / SKY_HAZE
+    return planes
+
+
+def _colours(face: Ints, basis: Floats, paint: Floats, light: Light) -> Floats:
+    """The paints of every face in its light, in 8 × 4 mixes: that is how finely the second and third paint's shares are told apart."""
+    store = bank()
+    normal = _cross(basis[:, 1], basis[:, 0])
+    normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None] + np.float32(1e-9)
+    lambert = np.where(store.solid[face], (normal @ light.sun).clip(0), np.float32(0.55))
     lit = light.sky_rgb * (0.8 + 0.2 * normal[:, 1:2]) + light.sun_rgb * lambert[:, None]
     slots = store.slots[face]
-    paint = things["paint"][thing[:, None], slots] * np.where(slots[:, :, None] >= 3, np.maximum(lit, light.glow)[:, None], lit[:, None])
-    paint[0] = things["paint"][0][:3]
-    planes = np.zeros((3, len(face), 4), np.float32)
-    planes[..., :3], planes[0, :, 3], planes[1, :, 3] = rows.transpose(1, 0, 2), store.column[face], -1 / light.haze
-    planes[1, 0, 3] = -1 / 2600
-    colours = np.zeros((len(face), 25, 4), np.float32)
-    colours[..., :3] = _mixes() @ (paint * 200)
-    image = np.empty((height, width, 3), np.uint8)
-    step = max(1, 8192 // width)
-    for top in range(0, height, step):
-        part = slice(top, top + step)
-        image[part] = _shade(numbers[part], shade[part], planes, colours, top - (height - 1) / 2, light, sheet)
-    return image, store.label[face][numbers]
+    glowing = np.where(slots[:, :, None] >= 3, np.maximum(lit, light.glow)[:, None], lit[:, None])
+    glowing[0] = 1  # the sky
+    paint = paint[np.arange(len(face))[:, None], slots] * glowing
+    second, third = np.repeat(np.linspace(0, 1, 8), 4), np.tile(np.linspace(0, 1, 4), 8)
+    mixes = 200 * np.array([(1 - second - third).clip(0), second, third], np.float32)
+    colours = np.zeros((len(face), 32, 4), np.float32)
+    colours[..., :3] = (paint.transpose(0, 2, 1).reshape(-1, 3) @ mixes).reshape(-1, 3, 32).transpose(0, 2, 1)
+    return colours
 
 
-@lru_cache(maxsize=1)
-def _mixes() -> Floats:
-    """Shares of the three paints for the 5 × 5 steps of second and third share that pixels are rounded to."""
-    second, third = np.divmod(np.arange(25), 5) / np.float32(4)
-    return np.stack([(1 - second - third).clip(0), second, third], 1)
-
-
-def _shade(numbers: NDArray[np.int32], shade: NDArray[np.uint8], planes: Floats, colours: Floats, top: float, light: Light, sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _shade(numbers: NDArray[np.int32], shade: Image, planes: Floats, colours: Floats, top: float, light: Light) -> Image:
     """Colour a strip of pixels; strips are small enough for the cache. Four floats are gathered at a time, as one complex number."""
     height, width = numbers.shape
     index = numbers.astype(np.intp)
 
     def gather(table: Floats, rows: Ints) -> Floats:
-        return np.take(table.view(np.complex128), rows).view(np.float32).reshape(height, width, 4).transpose(2, 0, 1)
+        quads = np.take(table.view(np.complex128), rows).view(np.float32).reshape(height, width, 4)
+        return np.ascontiguousarray(quads.transpose(2, 0, 1))
 
     x = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
     y = (np.arange(height, dtype=np.float32) + np.float32(top))[:, None]
     (ux, uy, u, column), (vx, vy, v, rate), (wx, wy, w, _) = (gather(plane, index) for plane in planes)
-    depth = 1 / np.maximum(wx * x + wy * y + w, 1e-5)
+    depth = 1 / np.maximum(wx * x + wy * y + w, np.float32(1e-5))
     u, v = (ux * x + uy * y + u) * depth, (vx * x + vy * y + v) * depth
     step = cv2.log(np.maximum(abs(ux - u * wx), abs(vy - v * wy)) * depth)
     level = np.floor(step * np.float32(1 / np.log(2)) + np.float32(np.log2(TILE * 1.4))).clip(0, LEVELS - 1)
-    texel = cv2.remap(sheet, (u - np.floor(u)) * TILE + column, (v - np.floor(v)) * TILE + (level * PITCH + np.float32(0.5)), cv2.INTER_LINEAR)
-    luma, second, third = cv2.split(texel)
+    map_x, map_y = (u - np.floor(u)) * TILE + column, (v - np.floor(v)) * TILE + (level * PITCH + np.float32(0.5))
+    luma, second, third, _ = cv2.split(cv2.remap(atlas()[1], map_x, map_y, cv2.INTER_LINEAR))
     clear = cv2.exp(depth * rate)
     luma = luma * clear * (np.float32(1 / 64) - np.float32(light.shadow / 64 / 255) * shade)
-    mixed = gather(colours, index * 25 + _STEPS[second] * 5 + _STEPS[third])
+    mixed = gather(colours, index * 32 + ((second >> 5 << 2) | (third >> 6)))
     air = 200 - 200 * clear
-    image = np.empty((height, width, 3), np.uint8)
-    for channel in range(3):
-        image[..., channel] = np.minimum(mixed[channel] * luma + air * light.haze_rgb[channel], 255)
-    return image
-
-
-_STEPS = np.rint(np.arange(256) / 255 * 4).astype(np.intp)
+    return np.asarray(cv2.merge([cv2.convertScaleAbs(mixed[c] * luma + air * light.haze_rgb[c]) for c in range(3)]), np.uint8)

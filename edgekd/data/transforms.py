@@ -17,7 +17,7 @@ def train_transform(data: DataRecipe) -> v2.Transform:
     size = data.crop or data.size
     fill: dict[Any, int] = {tv_tensors.Image: GREY, tv_tensors.Mask: IGNORE}
     steps: list[v2.Transform] = [
-        v2.ScaleJitter(data.size, data.scale, antialias=True),
+        v2.ScaleJitter((data.size[1], data.size[0]), data.scale, antialias=True),  # takes (width, height)
         v2.RandomCrop(size, pad_if_needed=True, fill=fill),
         v2.RandomHorizontalFlip(data.flip),
     ]

@@ -13,10 +13,6 @@ from typing import Any
 import onnx
 import onnxslim
 import torch
-from edgekd_runtime import __version__
-from edgekd_runtime.artifact import Artifact
-from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import sha256
 
 from edgekd.config import Recipe
 from edgekd.console import note, progress
@@ -24,6 +20,10 @@ from edgekd.data import Layout
 from edgekd.export.deployed import Deployed, Output
 from edgekd.export.parity import Parity, ParityLimits, check_parity
 from edgekd.models import Segmenter, load_segmenter
+from edgekd_runtime import __version__
+from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.files import sha256
 
 OPSET = 18
 """What `torch.onnx` writes natively; TensorRT 10.3's parser reads up to 20."""

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from edgekd_calib.selection import class_shares, covering_images
-from edgekd_runtime.errors import GateError, MissingError
-from edgekd_runtime.image import fit
 from numpy.typing import NDArray
 
 from edgekd.console import Update
 from edgekd.data import Layout
 from edgekd.export.deployed import Deployed, Output
 from edgekd.models import Segmenter
+from edgekd_calib.selection import class_shares, covering_images
+from edgekd_runtime.errors import GateError, MissingError
+from edgekd_runtime.image import fit
 
 
 @dataclass(frozen=True)

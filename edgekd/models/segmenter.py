@@ -72,9 +72,7 @@ class Segmenter(nn.Module):
         super().__init__()
         head_name, _, backbone_name = name.partition("-")
         if head_name not in HEADS or not backbone_name:
-            raise UsageError(
-                f"Unknown model {name!r}: a name is HEAD-BACKBONE, heads are {', '.join(HEADS)}{nearest(head_name, HEADS)}"
-            )
+            raise UsageError(f"Unknown model {name!r}: a name is HEAD-BACKBONE, heads are {', '.join(HEADS)}{nearest(head_name, HEADS)}")
         kind = HEADS[head_name]
         if output_stride is None and can_dilate(backbone_name):
             output_stride = kind.default_stride
@@ -194,9 +192,7 @@ def load_segmenter(path: Path, num_classes: int | None = None) -> tuple[Segmente
         miou=document["miou"] if document["miou"] is not None else float("nan"),
     )
     if num_classes is not None and len(about.classes) != num_classes:
-        raise EdgeKDError(
-            f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set."
-        )
+        raise EdgeKDError(f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set.")
     model = build_segmenter(about.model, len(about.classes), about.in_channels)
     try:
         model.load_state_dict(state)

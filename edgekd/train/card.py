@@ -5,15 +5,15 @@ from datetime import datetime, timezone
 
 import timm
 import torch
-from edgekd_runtime import __version__
-from edgekd_runtime.classes import ClassSet
-from edgekd_runtime.files import write_text
-from edgekd_runtime.measurement import describe_device
 
 from edgekd.config import Recipe
 from edgekd.console import duration
 from edgekd.train.loop import State
 from edgekd.train.run import RunFolder
+from edgekd_runtime import __version__
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.files import write_text
+from edgekd_runtime.measurement import describe_device
 
 PRIVILEGED = "**Privileged score**: this teacher is shown the (noised) label, also here. No model without the label can have it."
 
@@ -31,7 +31,8 @@ def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, 
     text = f"""# {recipe.student.name} · {recipe.method}
 
 {PRIVILEGED if recipe.objective == "label-assisted" else ""}
-val mIoU **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, pixel accuracy {100 * scores["pixel_accuracy"]:.2f}, \
+val mIoU **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
+pixel accuracy {100 * scores["pixel_accuracy"]:.2f}, \
 mAcc {100 * scores["mean_accuracy"]:.2f}
 
 | class | IoU |

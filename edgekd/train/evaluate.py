@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
-from edgekd_runtime.image import fit, fit_classes
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,6 +13,8 @@ from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.resize import labels_at, upsample
 from edgekd.models import Segmenter
+from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
+from edgekd_runtime.image import fit, fit_classes
 
 
 def to_device(image: NDArray[np.uint8], device: torch.device) -> Tensor:

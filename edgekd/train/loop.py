@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -26,6 +25,7 @@ from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -55,7 +55,7 @@ def launch(train: TrainRecipe) -> Fabric:
     world = devices * nodes
     if train.batch_size % (world * train.accumulate):
         raise UsageError(
-            f"train.batch_size {train.batch_size} can't be split over {world} processes × {train.accumulate} accumulated parts; use a multiple."
+            f"train.batch_size {train.batch_size} can't be split over {world} processes × {train.accumulate} parts; use a multiple."
         )
     strategy = "ddp" if world > 1 else "auto"
     fabric = Fabric(
@@ -91,7 +91,9 @@ class Trainer:
         self.student: Segmenter = objective.student
         optimizers = _optimizers(objective, self.train)
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
-        self.average = AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(self.train.ema), use_buffers=True) if self.train.ema else None
+        self.average = (
+            AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(self.train.ema), use_buffers=True) if self.train.ema else None
+        )
         self._writer: Any = None
 
     @property
@@ -281,7 +283,9 @@ def _optimizers(objective: Objective, train: TrainRecipe) -> list[torch.optim.Op
         if parameter.requires_grad and id(parameter) not in rival_ids:
             groups[1.0 if id(parameter) in backbone else train.head_lr].append(parameter)
     settings = [
-        {"params": parameters, "lr": train.lr * factor, "initial_lr": train.lr * factor} for factor, parameters in groups.items() if parameters
+        {"params": parameters, "lr": train.lr * factor, "initial_lr": train.lr * factor}
+        for factor, parameters in groups.items()
+        if parameters
     ]
     if train.optimizer == "sgd":
         main: torch.optim.Optimizer = torch.optim.SGD(settings, momentum=train.momentum, weight_decay=train.weight_decay)

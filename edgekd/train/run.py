@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, write_text
 
 from edgekd.config import Recipe, dump_recipe
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.files import atomic, write_text
 
 
 class RunFolder:
@@ -43,7 +43,9 @@ class RunFolder:
             UsageError: If the folder holds a run already.
         """
         if self.last.exists() and not overwrite:
-            raise UsageError(f"{self.path} holds a run already: continue it with --resume, replace it with --overwrite, or choose another --out.")
+            raise UsageError(
+                f"{self.path} holds a run already: continue it with --resume, replace it with --overwrite, or choose another --out."
+            )
         for stale in (self.last, self.best, self.metrics, *self.path.glob("events.out.tfevents.*")):
             stale.unlink(missing_ok=True)
         write_text(self.path / "recipe.yaml", dump_recipe(recipe))

@@ -1,0 +1,36 @@
+"""`edgekd distill`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekd.cli.options import next_command, recipe_from, recipe_options, run_options
+from edgekd_runtime.errors import UsageError
+
+
+@click.command()
+@recipe_options
+@click.option("--method", help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them.")
+@click.option("--teacher", help="Trained run folder or .safetensors; the recipe's teacher is trained first where there is none.")
+@run_options
+def command(method: str | None, teacher: str | None, out: Path | None, resume: bool, overwrite: bool, **options: Any) -> None:
+    """Train a student under a teacher.
+
+    edgekd distill --recipe camvid --data-root ~/CamVid --method rdd --teacher runs/teacher --out runs/student
+    """
+    from edgekd import pipeline
+    from edgekd.distill.methods import method_recipe
+
+    if resume:
+        if out is None:
+            raise UsageError("--resume needs --out, the run to go on with.")
+        recipe = pipeline.run_recipe(out)
+    else:
+        pieces = [{**method_recipe(method), "method": method}] if method else []
+        if teacher:
+            pieces.append({"teacher": {"run": teacher}})
+        recipe = recipe_from(options, *pieces)
+    folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
+    pipeline.distill(recipe, folder, resume=resume, overwrite=overwrite)
+    next_command(f"edgekd export {folder}")

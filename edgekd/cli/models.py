@@ -1,0 +1,34 @@
+"""`edgekd models`."""
+
+import click
+
+from edgekd.cli.options import json_option, print_json, size_option
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--imgsz", metavar="HxW", default="512x1024", show_default=True, help="Size that the GFLOPs are for.")
+@click.option("--num-classes", type=click.IntRange(1, 255), default=19, show_default=True, help="Classes.")
+@click.option("--backbones", metavar="PATTERN", help="List timm's backbones that match, e.g. 'resnet*'.")
+@json_option
+def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str | None, as_json: bool) -> None:
+    """Heads and backbones; or, for each HEAD-BACKBONE named, its parameters, GFLOPs and strides."""
+    size = size_option(imgsz)
+    from edgekd.console import table
+    from edgekd.models.cost import HEAD_TITLES, USUAL_MODELS, matching_backbones, model_cost
+
+    if backbones:
+        click.echo("\n".join(matching_backbones(backbones)))
+        return
+    costs = [model_cost(name, num_classes, size or (512, 1024)) for name in names or USUAL_MODELS]
+    if as_json:
+        print_json({"heads": HEAD_TITLES, "models": [cost.to_json() for cost in costs]})
+        return
+    if not names:
+        table(
+            "Heads (any of them goes with any timm feature backbone)", ["head", "what it is"], [list(item) for item in HEAD_TITLES.items()]
+        )
+    rows = [
+        [cost.name, f"{cost.parameters_m:.2f}", f"{cost.gflops:.1f}", str(cost.stride), "yes" if cost.dilates else "no"] for cost in costs
+    ]
+    table(f"Deployed cost at {imgsz}, {num_classes} classes", ["model", "M parameters", "GFLOPs", "logit stride", "dilates"], rows)

@@ -1,0 +1,84 @@
+"""Options that several verbs share, and how they become a recipe."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgekd.config import Recipe, assignment, load_recipe
+from edgekd_runtime.files import parse_size
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _chain(*options: Callable[[F], F]) -> Callable[[F], F]:
+    return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
+recipe_options = _chain(
+    click.option("--recipe", default="camvid", show_default=True, help="A shipped recipe, a YAML file, or a run folder."),
+    click.option("--data-root", help="Folder of the data set."),
+    click.option("--student", help="HEAD-BACKBONE, e.g. deeplabv3-resnet18."),
+    click.option("--weights", help="The student's backbone weights: timm, or a local ImageNet checkpoint."),
+    click.option("--imgsz", metavar="HxW", help="Network input for validation and export, e.g. 360x480."),
+    click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images a step, over all processes."),
+    click.option("--seed", type=click.IntRange(min=0), help="Of weights, order, augmentation and noise."),
+    click.option("--devices", type=click.IntRange(min=1), help="Processes on this machine."),
+    click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the training."),
+    click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated."),
+)
+
+run_options = _chain(
+    click.option("--out", type=click.Path(path_type=Path), help="Run folder."),
+    click.option("--resume", is_flag=True, help="Go on with the run in --out, by its own recipe."),
+    click.option("--overwrite", is_flag=True, help="Replace the run in --out."),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def size_option(text: str | None) -> tuple[int, int] | None:
+    """``HxW`` or nothing."""
+    return parse_size(text) if text is not None else None
+
+
+def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> Recipe:
+    """The recipe that the options of `recipe_options` ask for.
+
+    Args:
+        options: As click gives them.
+        pieces: Pieces of recipe that come after the file and before the options.
+    """
+    size = size_option(options["imgsz"])
+    flags = {
+        "data.root": options["data_root"],
+        "data.size": list(size) if size else None,
+        "student.name": options["student"],
+        "student.weights": options["weights"],
+        "train.steps": options["steps"],
+        "train.batch_size": options["batch_size"],
+        "train.seed": options["seed"],
+        "train.devices": options["devices"],
+        "train.precision": options["precision"],
+    }
+    overrides = [_nested(key, value) for key, value in flags.items() if value is not None]
+    return load_recipe(options["recipe"], [*pieces, *overrides, *(assignment(text) for text in options["assignments"])])
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    section, name = key.split(".")
+    return {section: {name: value}}
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def next_command(text: str) -> None:
+    """Say on stderr what comes next."""
+    click.echo(f"Next: {text}", err=True)

@@ -1,0 +1,30 @@
+"""`edgekd quickstart`."""
+
+import time
+from pathlib import Path
+
+import click
+
+from edgekd.cli.options import next_command
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quickstart"), show_default=True, help="Folder to fill.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of both students and the teacher.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe `quickstart`. May be repeated.")
+def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
+    """The whole chain on drawn streets: teacher, student alone and distilled, export, benchmark, video, page. Minutes on two cores."""
+    from edgekd.bench import show
+    from edgekd.config import assignment, load_recipe
+    from edgekd.console import duration
+    from edgekd.quickstart import quickstart
+
+    begin = time.monotonic()
+    recipe = load_recipe("quickstart", [{"train": {"seed": seed}}, *(assignment(text) for text in assignments)])
+    result = quickstart(recipe, out)
+    show(result.measured)
+    scores = {one.artifact.method: one.accuracy.miou for one in result.measured if one.accuracy}
+    taught = result.measured[-1].artifact.method
+    click.echo(f"Distillation ({taught}) against the student alone: {100 * (scores[taught] - scores['baseline']):+.2f} mIoU on this seed")
+    click.echo(f"Page:  {result.report}\nVideo: {result.video}\nTook {duration(time.monotonic() - begin)}")
+    next_command("edgekd data layouts, then edgekd distill on your own data")

@@ -1,0 +1,133 @@
+"""The whole chain, once: teacher, student alone, student distilled, export, benchmark, video, page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.files import write_image
+from edgekd_runtime.image import legend, paint, text
+from edgekd_runtime.latency import Timing
+from edgekd_runtime.measurement import Measurement, save_results
+from edgekd_runtime.video import demo, video_writer
+from numpy.typing import NDArray
+
+from edgekd import pipeline
+from edgekd.bench import bench_models
+from edgekd.config import Recipe
+from edgekd.console import note, progress
+from edgekd.data import Layout
+from edgekd.data.streetscape import drive
+from edgekd.export.onnx import export_run
+from edgekd.report.page import SampleRow, write_report
+from edgekd.report.pareto import write_picture
+
+VIDEO_FRAMES, VIDEO_FPS = 150, 15.0
+SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """What the chain leaves behind.
+
+    Attributes:
+        measured: Teacher, baseline and distilled student.
+        report: The HTML page.
+        video: The overlay video.
+    """
+
+    measured: list[Measurement]
+    report: Path
+    video: Path
+
+
+def quickstart(recipe: Recipe, out: Path) -> Quickstart:
+    """Run the chain into a folder, replacing what an earlier one left there.
+
+    Args:
+        recipe: On drawn streets, with a teacher model.
+        out: Folder of runs, results, video and page.
+    """
+    runs = {"teacher": out / "teacher", "baseline": out / "baseline", "distilled": out / "distilled"}
+    note("1/6 teacher")
+    pipeline.train(pipeline.teacher_part(recipe), runs["teacher"], overwrite=True)
+    note("2/6 student alone")
+    pipeline.train(pipeline.student_part(recipe), runs["baseline"], overwrite=True)
+    note("3/6 student under the teacher")
+    taught = recipe.model_copy(
+        update={
+            "method": "+".join(transfer.method for transfer in recipe.transfer),
+            "teacher": recipe.teacher.model_copy(update={"run": str(runs["teacher"])}),
+        }
+    )
+    pipeline.distill(taught, runs["distilled"], overwrite=True)
+    note("4/6 export")
+    layout = pipeline.open_split(recipe)
+    files = [_export(run, layout) for run in runs.values()]
+    note("5/6 benchmark of the exported files")
+    measured = bench_models(files, Timing(seconds=2.0))
+    save_results(out / "bench.json", measured)
+    note("6/6 video and page")
+    video = _video(files[-1], recipe.data.size, out)
+    rows = sample_rows(layout, dict(zip(runs, files, strict=True)), SAMPLES)
+    write_image(out / "samples.png", sample_sheet(rows, layout.classes))
+    documents = [one.to_json() for one in measured]
+    write_report(documents, out / "report.html", samples=rows, title="edgekd quickstart", note=_note(recipe))
+    write_picture(documents, out / "pareto.svg")
+    return Quickstart(measured, out / "report.html", video)
+
+
+def _export(run: Path, layout: Layout) -> Path:
+    export_run(run, pipeline.run_recipe(run), layout, run / "export" / "fp32")
+    return run / "export" / "fp32" / "model.onnx"
+
+
+def _video(model: Path, size: tuple[int, int], out: Path) -> Path:
+    """Draw a drive and run the model on it."""
+    with video_writer(out / "drive.mp4", VIDEO_FPS, size) as write, progress("drawing the drive") as update:
+        for done, (image, _) in enumerate(drive(VIDEO_FRAMES, size=size, seed=1), 1):
+            write(image)
+            update(done, VIDEO_FRAMES)
+    with open_session(model) as session, progress("demo") as update:
+        demo(session, out / "drive.mp4", out / "overlay.mp4", progress=update)
+    return out / "overlay.mp4"
+
+
+def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[SampleRow]:
+    """Images spread over a split, with their label and each model's class map, painted."""
+    sessions = {name: open_session(file) for name, file in models.items()}
+    rows = []
+    for index in np.linspace(0, len(layout) - 1, min(count, len(layout))).round().astype(int):
+        image, label = layout.read(int(index))
+        size = (image.shape[0], image.shape[1])
+        maps = {name: session.predict(image, size) for name, session in sessions.items()}
+        pictures = {"image": image, "label": label, **maps}
+        painted = {name: picture if name == "image" else paint(picture, layout.classes) for name, picture in pictures.items()}
+        rows.append(SampleRow(layout.name(int(index)), painted))
+    for session in sessions.values():
+        session.close()
+    return rows
+
+
+def sample_sheet(rows: list[SampleRow], classes: ClassSet) -> NDArray[np.uint8]:
+    """All samples as one picture: a row each, what it is written on the first, the legend at the right."""
+    lines = []
+    for number, row in enumerate(rows):
+        cells = []
+        for name, picture in row.pictures.items():
+            cell = picture.copy()
+            if number == 0:
+                text(cell, name, (6, 16), 0.45)
+            cells.append(cell)
+        lines.append(np.hstack(cells))
+    sheet = np.vstack(lines)
+    return np.hstack([sheet, legend(classes, len(sheet))])
+
+
+def _note(recipe: Recipe) -> str:
+    return (
+        f"{recipe.student.name} trained {recipe.train.steps} steps alone and under {recipe.teacher.model.name if recipe.teacher.model else ''}, "
+        f"from scratch, on {recipe.data.options.get('count')} procedurally drawn streets at {recipe.data.size[0]}×{recipe.data.size[1]}; "
+        f"seed {recipe.train.seed}."
+    )

@@ -1,0 +1,67 @@
+"""Text into markup: escaping, and one way to write each kind of number."""
+
+import re
+from collections.abc import Hashable, Iterable
+from html import escape
+from typing import TypeVar
+
+ABSENT = "–"
+Item = TypeVar("Item", bound=Hashable)
+
+# what neither XML nor UTF-8 can hold, but a JSON string can: control characters, lone surrogates, non-characters
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def text(value: object) -> str:
+    """Any value as text that is safe in an element and in a quoted attribute."""
+    return escape(_UNWRITABLE.sub("\ufffd", str(value)), quote=True)
+
+
+def milliseconds(value: float | None) -> str:
+    """At least three significant digits, without a unit."""
+    if value is None:
+        return ABSENT
+    return f"{value:.{3 if value < 1 else 2 if value < 100 else 1}f}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share in 0–1 as a percentage, without the sign."""
+    return ABSENT if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: float, digits: int = 2) -> str:
+    """A difference of shares in percentage points, with a typographic sign."""
+    figure = f"{100 * difference:+.{digits}f}"
+    return f"±{figure[1:]}" if float(figure) == 0 else figure.replace("-", "−")
+
+
+def rate(value: float | None) -> str:
+    """A throughput, without a unit."""
+    return ABSENT if value is None else f"{value:.{1 if value < 1000 else 0}f}"
+
+
+def megabytes(size: int) -> str:
+    """Bytes in units of 10⁶, without the unit."""
+    return f"{size / 1e6:.{2 if size < 1e8 else 1}f}"
+
+
+def shorten(words: str, limit: int) -> str:
+    """`words`, cut to `limit` characters with an ellipsis at the end."""
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def unique(items: Iterable[Item]) -> list[Item]:
+    """The items without repetition, in order of appearance."""
+    return list(dict.fromkeys(items))
+
+
+def listing(items: Iterable[object], limit: int = 6) -> str:
+    """The distinct items as escaped text, joined by commas; those beyond `limit` are counted."""
+    words = [text(item) for item in unique(str(item) for item in items)]
+    more = [f"and {len(words) - limit:,} more"] if len(words) > limit else []
+    return ", ".join(words[:limit] + more)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 model``, ``1,000 models``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,90 @@
+"""One score for everything: a run, a checkpoint file, or an exported model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekd.console import Update, progress
+from edgekd.data import Layout, open_layout
+from edgekd.models import load_segmenter
+from edgekd.pipeline import open_split, run_recipe
+from edgekd.train.evaluate import evaluate, pairs
+from edgekd_runtime.accuracy import Accuracy, score
+from edgekd_runtime.artifact import Artifact, find_models
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.errors import EdgeKDError
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An accuracy and what it is of.
+
+    Attributes:
+        privileged: The model was shown the label (LAD's teacher).
+    """
+
+    accuracy: Accuracy
+    split: str
+    images: int
+    classes: ClassSet
+    privileged: bool
+
+
+def score_model(path: Path, *, split: str | None, root: str | None, size: tuple[int, int] | None, backend: str) -> Scored:
+    """Score on a data split, at label resolution.
+
+    Args:
+        path: Run folder, ``.safetensors``, ``model.onnx``, or a folder with one exported model.
+        split: Data split; the recipe's validation split where None.
+        root: Folder of the data, where it has moved.
+        size: Network input (H, W) of a run; the recipe's where None.
+        backend: Of an exported model.
+
+    Raises:
+        EdgeKDError: If model or data can't be read or do not fit.
+    """
+    if path.suffix == ".onnx" or (path.is_dir() and not (path / "recipe.yaml").exists()):
+        return _score_exported(path, split, root, backend)
+    recipe = run_recipe(path)
+    if root:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": root})})
+    layout = open_split(recipe, split)
+    model, about = load_segmenter(path, len(layout.classes))
+    with progress("eval") as update:
+        accuracy = evaluate(model, layout, size or recipe.data.size, update=update)
+    return Scored(accuracy, split or recipe.data.val, len(layout), about.classes, privileged=about.in_channels > 3)
+
+
+def _score_exported(path: Path, split: str | None, root: str | None, backend: str) -> Scored:
+    files = find_models(path)
+    if len(files) > 1:
+        raise EdgeKDError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
+    with open_session(files[0], backend) as session, progress("eval") as update:
+        artifact = session.artifact
+        layout = artifact_layout(artifact, split, root)
+        accuracy = score(session.predict, counted(layout, update), len(artifact.classes))
+    return Scored(accuracy, split or str(artifact.data["split"]), len(layout), artifact.classes, privileged=False)
+
+
+def artifact_layout(artifact: Artifact, split: str | None = None, root: str | None = None) -> Layout:
+    """The data that an exported model's sidecar names.
+
+    Raises:
+        EdgeKDError: If it names none, or the class counts differ.
+    """
+    data: dict[str, Any] = artifact.data
+    if not data:
+        raise EdgeKDError(f"The sidecar of {artifact.name} names no data; export it again, or measure latency only (--no-accuracy).")
+    layout = open_layout(data["layout"], split or data["split"], root or data["root"], **data["options"])
+    if len(layout.classes) != len(artifact.classes):
+        raise EdgeKDError(f"{artifact.name} predicts {len(artifact.classes)} classes but the data has {len(layout.classes)}.")
+    return layout
+
+
+def counted(layout: Layout, update: Update, limit: int | None = None) -> Any:
+    """(image, label) pairs that report progress as they are taken."""
+    total = min(len(layout), limit or len(layout))
+    for done, pair in enumerate(pairs(layout, limit), 1):
+        yield pair
+        update(done, total)

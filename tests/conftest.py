@@ -1,0 +1,90 @@
+"""Small data and small recipes that the tests share."""
+
+import os
+
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from edgekd.cli import main
+from edgekd.config import Recipe, validate
+
+torch.set_num_threads(2)
+
+
+def write_pair(image_file: Path, mask_file: Path, label: np.ndarray, seed: int = 0) -> None:
+    """An image whose colours tell its classes, and its mask."""
+    noise = np.random.default_rng(seed).integers(0, 40, (*label.shape, 3))
+    colours = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [200, 200, 60]])[label % 4]
+    for file, picture in ((image_file, (colours + noise).astype(np.uint8)), (mask_file, label.astype(np.uint8))):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(file), picture)
+
+
+def blocks(seed: int, classes: int, size: tuple[int, int] = (48, 64), cell: int = 16) -> np.ndarray:
+    """A label map of random squares."""
+    grid = np.random.default_rng(seed).integers(0, classes, (size[0] // cell, size[1] // cell))
+    return np.kron(grid, np.ones((cell, cell), int))
+
+
+@pytest.fixture
+def camvid(tmp_path):
+    """A small CamVid tree: 8 training and 4 validation images, with some void."""
+    for split, count in (("train", 8), ("val", 4)):
+        for index in range(count):
+            label = blocks(index + 100 * (split == "val"), 11)
+            label[:2] = 11
+            write_pair(tmp_path / f"camvid/{split}/{index:03d}.png", tmp_path / f"camvid/{split}annot/{index:03d}.png", label, index)
+    return tmp_path / "camvid"
+
+
+TINY = {
+    "name": "tiny",
+    "data": {
+        "layout": "streetscape",
+        "options": {"size": [48, 64], "count": 16},
+        "size": [48, 64],
+        "scale": [0.75, 1.5],
+        "workers": 0,
+    },
+    "student": {"name": "lraspp-mobilenetv3_small_050", "output_stride": 32, "head_channels": 16},
+    "teacher": {"model": {"name": "fcn-resnet10t", "output_stride": 32, "head_channels": 16}},
+    "transfer": [{"method": "cwd"}],
+    "train": {"steps": 6, "batch_size": 4, "lr": 0.01, "val_every": 3, "log_every": 1},
+}
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    """A recipe that trains in seconds."""
+    return validate(Recipe, TINY, "tiny")
+
+
+@pytest.fixture
+def tiny_file(tmp_path, tiny) -> Path:
+    """The same as a file."""
+    from edgekd.config import dump_recipe
+
+    file = tmp_path / "tiny.yaml"
+    file.write_text(dump_recipe(tiny))
+    return file
+
+
+@pytest.fixture
+def edgekd():
+    """Run the command line; gives click's result, after checking that no traceback was shown."""
+
+    def run(*arguments: object, code: int = 0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        unexpected = result.exception if not isinstance(result.exception, SystemExit) else None
+        assert unexpected is None, repr(unexpected)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run

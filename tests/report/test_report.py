@@ -1,0 +1,401 @@
+"""The report: well-formed, offline, escaped, and its figures right."""
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+
+from edgekd.report import SampleRow, pareto_front, pareto_svg, write_picture, write_report
+from edgekd.report.rows import read_rows
+from edgekd_runtime.accuracy import Accuracy
+from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.classes import ClassSet, default_palette
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.latency import Latency, Timing
+from edgekd_runtime.measurement import Measurement, load_results, save_results
+
+NAMES = ("sky", "building", "road", "pavement", "vegetation", "car", "pedestrian", "pole", "sign")
+CLASSES = ClassSet(NAMES, default_palette(len(NAMES)))
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+def measurement(method, p50, miou, name=None, model="lraspp-mobilenetv3_large_100", precision="fp32", backend="onnxruntime-cpu"):
+    iou = tuple(np.clip(miou + np.linspace(-0.1, 0.1, len(NAMES)), 0, 1)) if miou is not None else ()
+    artifact = Artifact(
+        name or f"student {method}", model, method, (360, 480), "classes", precision, CLASSES, (0.5,) * 3, (0.2,) * 3, 18, "ab12" * 16, "cd" * 32,
+        parity={"images": 8, "pixel_agreement": 0.99987, "logit_error": 1e-6, "backend": "onnxruntime"},
+    )  # fmt: skip
+    latency = {
+        stage: Latency(value * 0.9, value, value, value * 1.1, value * 1.2, value * 1.5, value * 2, 100, 1000 / value)
+        for stage, value in (("network", p50), ("end_to_end", p50 + 1))
+    }
+    return Measurement(
+        artifact, f"runs/{method}/model.onnx", 13_200_000, backend, "1.23.2", 2, latency,
+        None if miou is None else Accuracy(miou, 0.9, 0.7, iou), 0 if miou is None else 64, Timing(),
+        {"name": "Test CPU", "cores": 2, "system": "Linux", "python": "3.11", "numpy": "2", "edgekd_runtime": "0.1"}, "2025-01-02T03:04:05+00:00",
+    )  # fmt: skip
+
+
+def result(*args, **options):
+    return measurement(*args, **options).to_json()
+
+
+@pytest.fixture
+def results():
+    return [
+        result("teacher", 400.0, 0.742, name="teacher", model="deeplabv3-resnet50"),
+        result("baseline", 21.0, 0.655),
+        result("cwd", 20.0, 0.6915),
+        result("cwd", 11.0, 0.67, name="student cwd int8", precision="int8"),
+        result("rdd", 19.0, None),
+    ]
+
+
+class Page(HTMLParser):
+    """Checks that tags nest; keeps elements with their attributes and the table cells."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.elements, self.rows, self.words = [], [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"unclosed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), f"repeated attribute in {tag}"
+        self.elements.append((tag, dict(attributes)))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert tag not in VOID
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1][-1] += data
+        if not {"script", "style"} & set(self.open):
+            self.words.append(data)
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.elements)
+
+    def column(self, title):
+        """Row name → cell of the results table."""
+        heads = next(row for row in self.rows if any(cell.startswith("Name") for cell in row))
+        index = next(position for position, head in enumerate(heads) if head.startswith(title))
+        return {row[0]: row[index] for row in self.rows if len(row) == len(heads) and row is not heads}
+
+
+def page(results, tmp_path, **options):
+    write_report(results, tmp_path / "report.html", **options)
+    return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def samples():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    flat = np.full((40, 60, 3), CLASSES.palette[3], np.uint8)
+    flat[:20] = CLASSES.palette[1]
+    return [SampleRow("scene <1>", {"image": noise, "label": flat})]
+
+
+def test_page_is_well_formed_and_has_its_parts(results, samples, tmp_path):
+    parsed = page(results, tmp_path, samples=samples, title="A title", note="A note")
+    assert parsed.count("h1") == 1 and parsed.count("script") == 1
+    assert parsed.count("img") == 2
+    words = "".join(parsed.words)
+    for expected in (
+        "A title",
+        "A note",
+        "Test CPU",
+        "1.23.2",
+        "sorted[max(N-1-int((1-p/100)*N), 0)]",
+        "ab12ab12ab12",
+        "64 labelled",
+        *NAMES,
+    ):
+        assert expected in words
+    assert [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch("h[1-6]", tag)][:2] == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_results_file_goes_into_the_page(tmp_path):
+    save_results(tmp_path / "results.json", [measurement("baseline", 20.0, 0.5), measurement("cwd", 20.5, 0.55)])
+    assert page(load_results(tmp_path / "results.json"), tmp_path).column("mIoU") == {"student baseline": "50.00", "student cwd": "55.00"}
+
+
+def test_nothing_is_loaded_from_outside(results, samples, tmp_path):
+    parsed = page(results, tmp_path, samples=samples)
+    for tag, attributes in parsed.elements:
+        for name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href"):
+            address = attributes.get(name, "#")
+            assert address.startswith(("#", "data:")), f"{tag} {name}={address[:80]}"
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "url(" not in html and "@import" not in html and "fetch(" not in html
+
+
+def test_links_lead_to_sections_of_the_page(results, tmp_path):
+    parsed = page(results, tmp_path)
+    identifiers = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    links = [attributes["href"][1:] for tag, attributes in parsed.elements if tag == "a"]
+    assert links and set(links) <= set(identifiers) and len(identifiers) == len(set(identifiers))
+
+
+def test_names_are_escaped_everywhere(results, tmp_path):
+    evil = "<script>alert(1)</script>\"'&\x00\ud800"
+    plain = page(results, tmp_path)
+    first = results[0]
+    for field in ("name", "model", "method", "precision", "sha256"):
+        first["artifact"][field] = evil
+    for field in ("backend", "backend_version", "path", "date"):
+        first[field] = evil
+    first["device"] = dict.fromkeys(first["device"], evil)
+    for entry in results:
+        entry["artifact"]["classes"]["names"] = [evil, *NAMES[1:]]
+    flat = np.zeros((8, 8, 3), np.uint8)
+    parsed = page(results, tmp_path, title=evil, note=evil, samples=[SampleRow(evil, {evil: flat})])
+    assert parsed.count("script") == plain.count("script") == 1
+    assert not any(name.startswith("on") for _, attributes in parsed.elements for name in attributes)
+    assert "<script>alert(1)</script>\"'&" in "".join(parsed.words)
+    ElementTree.fromstring(pareto_svg(results))
+
+
+def test_script_is_the_one_that_the_policy_allows(results, tmp_path):
+    import hashlib
+
+    page(results, tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    script = re.search("<script>(.*)</script>", html, re.DOTALL).group(1)
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in html
+
+
+def brute_front(points):
+    def beaten(one):
+        return any(other[0] <= one[0] and other[1] >= one[1] and other != one for other in points)
+
+    return {index for index, point in enumerate(points) if not beaten(point)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_front_equals_brute_force(seed):
+    random = np.random.default_rng(seed)
+    # a coarse grid, so that ties in either figure and equal points occur
+    points = [(float(x), float(y)) for x, y in random.integers(1, 12, (40, 2))]
+    front = pareto_front(points)
+    assert set(front) == brute_front(points) and len(front) == len(set(front))
+    assert [points[index][0] for index in front] == sorted(points[index][0] for index in front)
+
+
+def test_front_of_few_points():
+    assert pareto_front([]) == []
+    assert pareto_front([(1.0, 2.0), (1.0, 2.0), (1.0, 1.0), (2.0, 2.0)]) == [0, 1]
+
+
+def test_plot_marks_the_front_and_leaves_out_rows_without_accuracy(results):
+    svg = ElementTree.fromstring(pareto_svg(results))
+    space = "{http://www.w3.org/2000/svg}"
+    groups = [group for group in svg.iter(f"{space}g") if group.get("class") == "point"]
+    filled = {}
+    for group in groups:
+        title = group.find(f"{space}title").text
+        filled[title.splitlines()[0]] = "hollow" not in group.find(f"{space}path").get("class")
+        assert "p50" in title and "p99" in title and "onnxruntime-cpu on Test CPU" in title
+    assert filled == {"teacher": True, "student baseline": False, "student cwd, fp32": True, "student cwd int8": True} or filled == {
+        "teacher": True,
+        "student baseline": False,
+        "student cwd": True,
+        "student cwd int8": True,
+    }
+    assert "log scale" in "".join(svg.itertext())
+    assert "log scale" not in pareto_svg(results[1:4])
+
+
+def test_points_lie_where_their_figures_say(results):
+    svg = pareto_svg(results)
+    spot = {
+        title.split("\n")[0]: (float(x), float(y))
+        for x, y, title in re.findall(r'class="point" transform="translate\(([\d.]+) ([\d.]+)\)"><title>([^<]*)', svg)
+    }
+    assert spot["student cwd int8"][0] < spot["student cwd"][0] < spot["student baseline"][0] < spot["teacher"][0]
+    assert spot["teacher"][1] < spot["student cwd"][1] < spot["student cwd int8"][1] < spot["student baseline"][1]
+    ticks = {float(value): float(x) for x, value in re.findall(r'text-anchor="middle" x="([\d.]+)" y="\d+">([\d.]+)<', svg)}
+    share = np.log(20 / 10) / np.log(100 / 10)
+    assert spot["student cwd"][0] == pytest.approx(ticks[10] + share * (ticks[100] - ticks[10]), abs=0.3)
+
+
+def test_rows_without_accuracy_are_in_the_table_only(results, tmp_path):
+    parsed = page(results, tmp_path)
+    assert parsed.column("mIoU")["student rdd"] == "–"
+    assert parsed.column("p50")["student rdd"] == "19.00"
+    alone = page(results[-1:], tmp_path)
+    assert "nothing to plot" in "".join(alone.words) and "path" not in [tag for tag, _ in alone.elements if tag == "circle"]
+    with pytest.raises(UsageError, match="accuracy"):
+        pareto_svg(results[-1:])
+
+
+def test_null_figures_are_absent_not_zero(results, tmp_path):
+    results[1]["accuracy"]["iou"][2] = None
+    results[2]["accuracy"]["miou"] = None
+    results[3]["accuracy"]["miou"] = float("nan")
+    rows = read_rows(results)
+    assert rows[1].iou[2] is None and rows[2].miou is None and rows[3].miou is None
+    assert page(results, tmp_path).column("mIoU")["student cwd"] == "–"
+
+
+def test_delta_is_to_the_baseline_of_the_same_model_and_precision(results, tmp_path):
+    delta = page(results, tmp_path).column("Δ")
+    assert delta == {"teacher": "–", "student baseline": "baseline", "student cwd": "+3.65", "student cwd int8": "–", "student rdd": "–"}
+    results.append(result("baseline", 11.5, 0.7, name="student baseline int8", precision="int8"))
+    assert page(results, tmp_path).column("Δ")["student cwd int8"] == "−3.00"
+
+
+def test_delta_takes_the_baseline_measured_alike_and_the_mean_of_equals():
+    rows = [
+        result("baseline", 5.0, 0.40, backend="onnxruntime-cuda"),
+        result("baseline", 20.0, 0.60),
+        result("baseline", 20.0, 0.62),
+        result("cwd", 20.0, 0.64),
+    ]
+    assert read_rows(rows)[3].delta == pytest.approx(0.03)
+
+
+def test_delta_is_not_taken_over_other_images_or_classes(results):
+    fewer = copy.deepcopy(results)
+    fewer[1]["images"] = 32
+    assert read_rows(fewer)[2].delta is None
+    renamed = copy.deepcopy(results)
+    renamed[1]["artifact"]["classes"]["names"][0] = "void"
+    assert read_rows(renamed)[2].delta is None
+
+
+def test_columns_show_the_measured_figures(results, tmp_path):
+    parsed = page(results, tmp_path)
+    expected = {
+        "p50": "20.00",
+        "p90": "22.00",
+        "p99": "30.00",
+        "End to end": "21.00",
+        "Network": "50.0",
+        "Size": "13.20",
+        "Parity": "99.987",
+    }
+    expected |= {"Input": "360×480", "Pixel": "90.00", "Precision": "fp32", "Backend": "onnxruntime-cpu", "Method": "cwd"}
+    assert {title: parsed.column(title)["student cwd"] for title in expected} == expected
+
+
+def test_equal_names_get_labels_of_their_own():
+    same = [result("cwd", 20.0, 0.6), result("cwd", 10.0, 0.6, precision="int8"), result("cwd", 10.0, 0.6, precision="int8")]
+    labels = [row.label for row in read_rows(same)]
+    assert len(set(labels)) == 3 and "int8" in labels[1] and "fp32" in labels[0]
+
+
+def test_summary_names_the_fastest_and_the_most_accurate(results, tmp_path):
+    words = "".join(page(results, tmp_path).words)
+    assert "Fastest: student cwd int8, 11.00 ms" in words
+    assert "Most accurate: teacher, 74.2 % mIoU" in words
+    assert "student cwd, +3.65 points; 20.0× as fast as teacher at −5.05 points" in words
+
+
+def test_bars_have_the_length_of_the_iou(results, tmp_path):
+    parsed = page(results[:2], tmp_path)
+    widths = [attributes["style"] for _, attributes in parsed.elements if attributes.get("class", "").startswith("bar ")]
+    assert len(widths) == 2 * (1 + len(NAMES))
+    assert widths[:2] == ["width:74.2%", "width:65.5%"]
+
+
+def test_pictures_survive_the_way_into_the_page(samples, results, tmp_path):
+    parsed = page(results, tmp_path, samples=samples)
+    sources = [attributes["src"].split(",", 1) for tag, attributes in parsed.elements if tag == "img"]
+    assert [kind for kind, _ in sources] == ["data:image/jpeg;base64", "data:image/png;base64"]
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(sources[1][1]), np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(decoded[..., ::-1], samples[0].pictures["label"])
+    assert [attributes["alt"] for tag, attributes in parsed.elements if tag == "img"] == ["scene <1>: image", "scene <1>: label"]
+
+
+def test_a_large_class_map_shrinks_without_new_colours(results, tmp_path):
+    label = np.zeros((1024, 2048, 3), np.uint8)
+    label[:, ::2] = (250, 10, 10)
+    parsed = page(results, tmp_path, samples=[SampleRow("wide", {"label": label})])
+    source = next(attributes["src"] for tag, attributes in parsed.elements if tag == "img")
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",", 1)[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == (480, 960, 3)
+    assert {tuple(colour) for colour in decoded.reshape(-1, 3).tolist()} <= {(0, 0, 0), (10, 10, 250)}
+
+
+@pytest.mark.parametrize("picture", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)])
+def test_other_arrays_are_refused_and_nothing_is_written(picture, results, tmp_path):
+    with pytest.raises(UsageError, match="RGB"):
+        write_report(results, tmp_path / "report.html", samples=[SampleRow("bad", {"image": picture})])
+    assert not list(tmp_path.iterdir())
+
+
+def test_empty_results_say_what_to_do(tmp_path):
+    for make in (write_report, write_picture):
+        with pytest.raises(UsageError, match="edgekd bench"):
+            make([], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["latency", "artifact", "device", "timing", "date"])
+def test_incomplete_results_are_named(missing, results, tmp_path):
+    del results[1][missing]
+    with pytest.raises(EdgeKDError, match="Result 2"):
+        write_report(results, tmp_path / "report.html")
+
+
+def test_picture_is_xml_with_its_own_style(results, tmp_path):
+    write_picture(results, tmp_path / "pareto.svg")
+    svg = ElementTree.parse(tmp_path / "pareto.svg").getroot()
+    style = svg.find("{http://www.w3.org/2000/svg}style").text
+    assert "prefers-color-scheme:dark" in style and "var(" not in style
+    assert svg.get("viewBox") and svg.get("aria-label")
+
+
+@pytest.mark.parametrize("pairs", [[(5.0, 0.5)], [(5.0, 0.5)] * 3, [(5.0, 0.0)], [(5.0, 1.0), (6.0, 1.0)], [(1e-3, 0.1), (1e5, 0.9)]])
+def test_degenerate_ranges_are_drawn(pairs):
+    svg = pareto_svg([result("cwd", p50, miou) for p50, miou in pairs])
+    ElementTree.fromstring(svg)
+    assert "nan" not in svg and "inf" not in svg
+    places = re.findall(r'class="point" transform="translate\(([-\d.]+) ([-\d.]+)\)', svg)
+    assert len(places) == len(pairs) and all(0 < float(x) < 900 and 0 < float(y) < 460 for x, y in places)
+
+
+def test_labels_do_not_cover_each_other():
+    random = np.random.default_rng(1)
+    cluster = [result(f"m{index}", float(20 + random.normal()), float(0.6 + 0.01 * random.normal())) for index in range(12)]
+    svg = pareto_svg(cluster)
+    boxes = []
+    for anchor, x, y, words in re.findall(r'class="label" text-anchor="(\w+)" x="([\d.]+)" y="([\d.]+)">([^<]*)', svg):
+        width = 7.0 * len(words)
+        left = float(x) - {"start": 0, "middle": width / 2, "end": width}[anchor]
+        boxes.append((left, float(y) - 11, left + width, float(y)))
+    assert len(boxes) >= 6
+    for index, one in enumerate(boxes):
+        for other in boxes[index + 1 :]:
+            assert not (one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3])
+
+
+def test_a_thousand_rows_make_a_small_page(tmp_path):
+    random = np.random.default_rng(0)
+    many = [
+        result(f"method{index % 23}", float(random.uniform(1, 300)), float(random.uniform(0.3, 0.8)), name=f"run {index}")
+        for index in range(1000)
+    ]
+    parsed = page(many, tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 6e6
+    assert len(parsed.column("p50")) == 1000

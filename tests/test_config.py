@@ -1,0 +1,63 @@
+"""Recipes: overrides, extension, errors, and the shipped ones."""
+
+import pytest
+from edgekd_runtime.errors import UsageError
+
+from edgekd.config import RECIPES, Recipe, assignment, dump_recipe, load_recipe, merge, validate
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in RECIPES.glob("*.yaml")))
+def test_shipped_recipes_load_and_survive_the_round_trip(name, tmp_path):
+    recipe = load_recipe(name)
+    (tmp_path / "again.yaml").write_text(dump_recipe(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+
+
+def test_a_recipe_extends_another(tmp_path):
+    (tmp_path / "mine.yaml").write_text("extends: camvid\nname: mine\ntrain: {steps: 7}\n")
+    recipe, base = load_recipe(tmp_path / "mine.yaml"), load_recipe("camvid")
+    assert recipe.name == "mine" and recipe.train.steps == 7 and recipe.train.lr == base.train.lr and recipe.data == base.data
+
+
+def test_extending_oneself_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"extends: {tmp_path}/a.yaml\n")
+    with pytest.raises(UsageError, match="circle"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+def test_assignments_are_yaml():
+    assert merge(assignment("train.steps=5"), assignment("train.lr=1e-2")) == {"train": {"steps": 5, "lr": "1e-2"}}
+    assert load_recipe("camvid", [assignment("train.lr=1e-2")]).train.lr == 0.01
+    for wrong in ("steps", "=5", "a=[1"):
+        with pytest.raises(UsageError, match="--set"):
+            assignment(wrong)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.stepz=5", r"camvid: unknown key 'train.stepz'; did you mean 'steps'"),
+        ("trian.steps=5", r"unknown key 'trian'; did you mean 'train'"),
+        ("train.steps=0", r"train.steps: input should be greater than or equal to 1, not 0"),
+        ("train.optimizer=adam", r"train.optimizer: input should be 'sgd' or 'adamw', not 'adam'"),
+        ("data.size=[1]", r"data.size.1"),
+        ("teacher.model.nam=x", r"unknown key 'teacher.model.nam'; did you mean 'name'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(override, message):
+    with pytest.raises(UsageError, match=message):
+        load_recipe("camvid", [assignment(override)])
+
+
+def test_unknown_recipes_and_broken_files(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'camvid'"):
+        load_recipe("camvit")
+    for text in ("a: [", "- 1", "name: x"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(UsageError, match=r"a\.yaml"):
+            load_recipe(tmp_path / "a.yaml")
+
+
+def test_missing_sections_are_named():
+    with pytest.raises(UsageError, match="student: field required"):
+        validate(Recipe, {"name": "x", "data": {"layout": "camvid", "size": [1, 1]}}, "x")
