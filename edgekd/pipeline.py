@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ def teacher_part(recipe: Recipe) -> Recipe:
     teacher = recipe.teacher
     if teacher.model is None and not teacher.label_assisted:
         raise UsageError(f"The recipe {recipe.name} names no teacher: set teacher.model, teacher.run or teacher.label_assisted.")
-    update = {
+    update: dict[str, Any] = {
         "objective": "label-assisted" if teacher.label_assisted else "supervised",
         "method": "lad-teacher" if teacher.label_assisted else "teacher",
         "student": recipe.student if teacher.label_assisted else teacher.model,

@@ -4,13 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from edgekd_runtime.backends import open_session
-from edgekd_runtime.classes import ClassSet
-from edgekd_runtime.files import write_image
-from edgekd_runtime.image import legend, paint, text
-from edgekd_runtime.latency import Timing
-from edgekd_runtime.measurement import Measurement, save_results
-from edgekd_runtime.video import demo, video_writer
 from numpy.typing import NDArray
 
 from edgekd import pipeline
@@ -22,6 +15,13 @@ from edgekd.data.streetscape import drive
 from edgekd.export.onnx import export_run
 from edgekd.report.page import SampleRow, write_report
 from edgekd.report.pareto import write_picture
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.files import write_image
+from edgekd_runtime.image import legend, paint, text
+from edgekd_runtime.latency import Timing
+from edgekd_runtime.measurement import Measurement, save_results
+from edgekd_runtime.video import demo, video_writer
 
 VIDEO_FRAMES, VIDEO_FPS = 150, 15.0
 SAMPLES = 4
@@ -126,8 +126,9 @@ def sample_sheet(rows: list[SampleRow], classes: ClassSet) -> NDArray[np.uint8]:
 
 
 def _note(recipe: Recipe) -> str:
+    teacher = recipe.teacher.model.name if recipe.teacher.model else "its teacher"
     return (
-        f"{recipe.student.name} trained {recipe.train.steps} steps alone and under {recipe.teacher.model.name if recipe.teacher.model else ''}, "
+        f"{recipe.student.name} trained {recipe.train.steps} steps alone and under {teacher}, "
         f"from scratch, on {recipe.data.options.get('count')} procedurally drawn streets at {recipe.data.size[0]}×{recipe.data.size[1]}; "
         f"seed {recipe.train.seed}."
     )

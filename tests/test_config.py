@@ -1,9 +1,9 @@
 """Recipes: overrides, extension, errors, and the shipped ones."""
 
 import pytest
-from edgekd_runtime.errors import UsageError
 
 from edgekd.config import RECIPES, Recipe, assignment, dump_recipe, load_recipe, merge, validate
+from edgekd_runtime.errors import UsageError
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in RECIPES.glob("*.yaml")))

@@ -7,9 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BLOCKER = """
 import sys
+FORBIDDEN = "torch torchvision timm onnx onnxscript onnxslim lightning_fabric pydantic yaml edgekd".split()
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "timm", "onnx", "onnxscript", "onnxslim", "lightning_fabric", "pydantic", "edgekd"}:
+        if name.split(".")[0] in FORBIDDEN:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Block())
 """

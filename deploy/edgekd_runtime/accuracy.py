@@ -33,9 +33,7 @@ class ConfusionMatrix:
             EdgeKDError: If the shapes differ or a predicted class is C or more.
         """
         if label.shape != prediction.shape:
-            raise EdgeKDError(
-                f"The prediction is {prediction.shape} but the label {label.shape}; resize it to the label first."
-            )
+            raise EdgeKDError(f"The prediction is {prediction.shape} but the label {label.shape}; resize it to the label first.")
         valid = label < self.num_classes
         predicted = prediction[valid]
         if predicted.size and int(predicted.max()) >= self.num_classes:

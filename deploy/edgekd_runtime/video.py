@@ -39,8 +39,8 @@ class VideoReader:
         if not Path(path).exists() and "%" not in str(path):
             raise EdgeKDError(f"No video at {path}; give the path of a video file.")
         self._capture = cv2.VideoCapture(str(path))
-        ok, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
-        if not ok or self._first is None:
+        self._first: Frame | None = self._capture.read()[1] if self._capture.isOpened() else None
+        if self._first is None:
             raise EdgeKDError(f"{path} can't be opened as a video; check the file, or convert it to H.264 in MP4.")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -61,7 +61,7 @@ class VideoReader:
 
 
 @contextmanager
-def video_writer(path: str | Path, fps: float, size: tuple[int, int]) -> Iterator[Callable[[Frame], None]]:
+def video_writer(path: str | Path, fps: float, size: tuple[int, int]) -> Iterator[Callable[[Frame], object]]:
     """Yield a function that appends one RGB frame of `size` (H, W); the file appears when all went well, or on Ctrl-C.
 
     Raises:

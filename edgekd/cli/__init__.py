@@ -29,7 +29,7 @@ class Failure(click.ClickException):
 
     def __init__(self, error: EdgeKDError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
 
 
 class Verbs(click.Group):

@@ -15,8 +15,8 @@ LAYOUTS = {
 }
 
 
-def layout_class(name: str) -> type[Layout]:
-    """The class of a layout by name.
+def layout_class(name: str) -> Any:
+    """The class of a layout by name: called with the split and the layout's own options.
 
     Raises:
         UsageError: If there is none of that name.

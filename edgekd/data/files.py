@@ -99,8 +99,8 @@ class FileLayout(Layout):
             result[packed == np.dot(colour, [65536, 256, 1])] = index
         result[(result < 0) & (packed == 0)] = IGNORE
         if (result < 0).any():
-            colour = tuple(int(value) for value in mask[result < 0][0])
-            raise EdgeKDError(f"{mask_file} has the colour {colour}, which is in no class's palette; add it or store class indices.")
+            unknown = tuple(int(value) for value in mask[result < 0][0])
+            raise EdgeKDError(f"{mask_file} has the colour {unknown}, which is in no class's palette; add it or store class indices.")
         return result
 
 

@@ -76,7 +76,7 @@ def train_loader(
     workers = min(4, max(1, len(os.sched_getaffinity(0)) - 1)) if data.workers is None else data.workers
     return DataLoader(
         TrainSet(layout, data, train.seed),
-        batch_sampler=Positions(train, start, rank, world),  # type: ignore[arg-type]  # any iterable of lists will do
+        batch_sampler=Positions(train, start, rank, world),
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         pin_memory=torch.cuda.is_available(),

@@ -436,18 +436,18 @@ def _project(points: Floats, owner: Ints, focal: float, size: tuple[int, int]) -
     Returns:
         The polygons on screen, and their corners in sixteenths of a pixel.
     """
+    ahead = points[:, 2] > NEAR
+    if not ahead.any():
+        return owner[:0], []
     first = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     following = np.arange(1, len(points) + 1)
     following[first - 1] = np.roll(first, 1)
-    ahead = points[:, 2] > NEAR
     cut = np.flatnonzero(ahead != ahead[following])
     here, there = points[cut], points[following[cut]]
     copies = ahead.astype(np.intp)
     copies[cut] += 1
     points, owner = np.repeat(points, copies, axis=0), np.repeat(owner, copies)
     points[np.cumsum(copies)[cut] - 1] = here + (there - here) * ((here[:, 2:] - NEAR) / (here[:, 2:] - there[:, 2:]))
-    if not len(owner):
-        return owner, []
     centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2], np.float32)
     pixels = points[:, :2] * (np.array([focal, -focal], np.float32) / points[:, 2:]) + centre
     first = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
@@ -490,7 +490,8 @@ def render(things: NDArray[np.void], camera: Camera, light: Light, size: tuple[i
     upright = np.unique(thing[shown])
     upright = upright[kind[upright] >= store.grounds]
     starts = np.searchsorted(thing[owner], np.arange(len(things)))
-    low, high = np.minimum.reduceat(points, starts)[upright], np.maximum.reduceat(points, starts)[upright]
+    padded = np.append(points, points[-1:], axis=0)  # a thing at the end may have no corners left
+    low, high = np.minimum.reduceat(padded, starts)[upright], np.maximum.reduceat(padded, starts)[upright]
     rank = np.arange(len(things))
     rank[upright[_order(low, high)]] = len(things) + np.arange(len(upright))
     queue = np.argsort(rank[thing[shown]], kind="stable")

@@ -41,6 +41,8 @@ class LabelNoiser(nn.Module):
         sigma: s.
     """
 
+    table: Tensor | None
+
     def __init__(
         self, num_classes: int, *, weights: Literal["normal", "table"] = "normal", gain: float | None = None, sigma: float = TRAIN_SIGMA
     ) -> None:

@@ -42,7 +42,7 @@ def teacher_agreement(
     aux = F.log_softmax(upsample(teacher_aux_logits, (teacher_logits.shape[-2], teacher_logits.shape[-1])), 1)
     p, q = (aux, main) if kl == "code" else (main, aux)
     agreement = torch.exp(-(p.exp() * (p - q)).sum(1, keepdim=True))
-    return upsample(agreement, tuple(size))[:, 0]
+    return upsample(agreement, (size[0], size[1]))[:, 0]
 
 
 @float32

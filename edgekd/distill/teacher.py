@@ -25,7 +25,7 @@ class Teacher:
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
         """Move the weights."""
-        self.model = self.model.to(device=device).to(memory_format=memory_format)  # type: ignore[call-overload]
+        self.model = self.model.to(device=device).to(memory_format=memory_format)
 
     @torch.no_grad()
     def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:

@@ -110,7 +110,7 @@ def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Pa
     example = torch.zeros(1, *size, 3, dtype=torch.uint8)
     try:
         with _quiet():
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 deployed,
                 (example,),
                 dynamo=True,

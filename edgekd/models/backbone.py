@@ -43,7 +43,8 @@ class Backbone(nn.Module):
         self.net = _create(name, options)
         if in_channels > 3:
             _widen_input(self.net, in_channels)
-        self.levels = Levels(tuple(self.net.feature_info.channels()), tuple(self.net.feature_info.reduction()))
+        info: Any = self.net.feature_info
+        self.levels = Levels(tuple(info.channels()), tuple(info.reduction()))
         config = getattr(self.net, "pretrained_cfg", None) or {}
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
 
@@ -91,17 +92,15 @@ def match_by_order(name: str, path: Path) -> dict[str, Tensor]:
         expected = timm.create_model(name).state_dict()
     if set(given) >= {key for key in expected if "classifier" not in key and not key.startswith(("fc.", "head."))}:
         return given
-    counters = "num_batches_tracked"
-    values = [value for key, value in given.items() if not key.endswith(counters)]
-    wanted = [(key, value.shape) for key, value in expected.items() if not key.endswith(counters)]
+    values = [value for value in given.values() if value.ndim]  # without batch norm's counters, which older files lack
+    wanted = [(key, value.shape) for key, value in expected.items() if value.ndim]
     if len(values) != len(wanted):
         raise EdgeKDError(f"{path} has {len(values)} tensors, {name} {len(wanted)}; give a checkpoint of this backbone.")
     for (key, shape), value in zip(wanted, values, strict=True):
         if value.shape != shape:
             raise EdgeKDError(f"{path} does not fit {name}: {key} is {tuple(shape)}, the file has {tuple(value.shape)} in its place.")
-    return {key: value for (key, _), value in zip(wanted, values, strict=True)} | {
-        key: torch.zeros(value.shape, dtype=value.dtype) for key, value in expected.items() if key.endswith(counters)
-    }
+    counters = {key: torch.zeros((), dtype=value.dtype) for key, value in expected.items() if not value.ndim}
+    return {key: value for (key, _), value in zip(wanted, values, strict=True)} | counters
 
 
 def _widen_input(net: nn.Module, in_channels: int) -> None:

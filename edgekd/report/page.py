@@ -18,7 +18,8 @@ from edgekd_runtime.files import write_text
 __all__ = ["SampleRow", "write_report"]
 
 _HERE = Path(__file__).parent
-_PLOTS = (("wide", 900, 470), ("narrow", 380, 400))  # shrinking one drawing to a phone would shrink its words too
+# one drawing stretched over every screen would have words too small on a phone and too large on a desk
+_PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
 
 
 def write_report(

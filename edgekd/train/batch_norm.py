@@ -36,6 +36,9 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 class GlobalBatchNormAct2d(GlobalBatchNorm2d):
     """timm's batch norm + activation, over all processes."""
 
+    act: nn.Module
+    drop: nn.Module
+
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.drop(super().forward(x)))
 

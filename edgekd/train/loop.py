@@ -87,7 +87,7 @@ class Trainer:
             synchronise_batch_norm(objective, fabric.device)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
-        self.objective = objective.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.objective = objective.to(memory_format=self.memory_format)
         self.student: Segmenter = objective.student
         optimizers = _optimizers(objective, self.train)
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from edgekd_runtime.errors import EdgeKDError, UsageError
 
 from edgekd.data import open_layout
+from edgekd_runtime.errors import EdgeKDError, UsageError
 from tests.conftest import blocks, write_pair
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from edgekd_runtime.classes import ClassSet
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.layout import Layout, Sample
 from edgekd.data.loader import train_loader
+from edgekd_runtime.classes import ClassSet
 
 
 class Marked(Layout):

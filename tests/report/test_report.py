@@ -2,6 +2,8 @@
 
 import base64
 import copy
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -27,22 +29,42 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 def measurement(method, p50, miou, name=None, model="lraspp-mobilenetv3_large_100", precision="fp32", backend="onnxruntime-cpu"):
     iou = tuple(np.clip(miou + np.linspace(-0.1, 0.1, len(NAMES)), 0, 1)) if miou is not None else ()
     artifact = Artifact(
-        name or f"student {method}", model, method, (360, 480), "classes", precision, CLASSES, (0.5,) * 3, (0.2,) * 3, 18, "ab12" * 16, "cd" * 32,
+        name=name or f"student {method}",
+        model=model,
+        method=method,
+        size=(360, 480),
+        output="classes",
+        precision=precision,
+        classes=CLASSES,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        opset=18,
+        sha256="ab12" * 16,
+        source_sha256="cd34" * 16,
         parity={"images": 8, "pixel_agreement": 0.99987, "logit_error": 1e-6, "backend": "onnxruntime"},
-    )  # fmt: skip
+    )
     latency = {
         stage: Latency(value * 0.9, value, value, value * 1.1, value * 1.2, value * 1.5, value * 2, 100, 1000 / value)
         for stage, value in (("network", p50), ("end_to_end", p50 + 1))
     }
     return Measurement(
-        artifact, f"runs/{method}/model.onnx", 13_200_000, backend, "1.23.2", 2, latency,
-        None if miou is None else Accuracy(miou, 0.9, 0.7, iou), 0 if miou is None else 64, Timing(),
-        {"name": "Test CPU", "cores": 2, "system": "Linux", "python": "3.11", "numpy": "2", "edgekd_runtime": "0.1"}, "2025-01-02T03:04:05+00:00",
-    )  # fmt: skip
+        artifact=artifact,
+        path=f"runs/{method}/model.onnx",
+        size_bytes=13_200_000,
+        backend=backend,
+        backend_version="1.23.2",
+        threads=2,
+        latency=latency,
+        accuracy=None if miou is None else Accuracy(miou, 0.9, 0.7, iou),
+        images=0 if miou is None else 64,
+        timing=Timing(),
+        device={"name": "Test CPU", "cores": 2, "system": "Linux", "python": "3.11", "numpy": "2.0", "edgekd_runtime": "0.1"},
+        date="2025-01-02T03:04:05+00:00",
+    )
 
 
 def result(*args, **options):
-    return measurement(*args, **options).to_json()
+    return json.loads(json.dumps(measurement(*args, **options).to_json()))  # as load_results gives it
 
 
 @pytest.fixture
@@ -176,8 +198,6 @@ def test_names_are_escaped_everywhere(results, tmp_path):
 
 
 def test_script_is_the_one_that_the_policy_allows(results, tmp_path):
-    import hashlib
-
     page(results, tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     script = re.search("<script>(.*)</script>", html, re.DOTALL).group(1)
@@ -215,12 +235,7 @@ def test_plot_marks_the_front_and_leaves_out_rows_without_accuracy(results):
         title = group.find(f"{space}title").text
         filled[title.splitlines()[0]] = "hollow" not in group.find(f"{space}path").get("class")
         assert "p50" in title and "p99" in title and "onnxruntime-cpu on Test CPU" in title
-    assert filled == {"teacher": True, "student baseline": False, "student cwd, fp32": True, "student cwd int8": True} or filled == {
-        "teacher": True,
-        "student baseline": False,
-        "student cwd": True,
-        "student cwd int8": True,
-    }
+    assert filled == {"teacher": True, "student baseline": False, "student cwd": True, "student cwd int8": True}
     assert "log scale" in "".join(svg.itertext())
     assert "log scale" not in pareto_svg(results[1:4])
 
@@ -243,7 +258,7 @@ def test_rows_without_accuracy_are_in_the_table_only(results, tmp_path):
     assert parsed.column("mIoU")["student rdd"] == "–"
     assert parsed.column("p50")["student rdd"] == "19.00"
     alone = page(results[-1:], tmp_path)
-    assert "nothing to plot" in "".join(alone.words) and "path" not in [tag for tag, _ in alone.elements if tag == "circle"]
+    assert "nothing to plot" in "".join(alone.words) and not alone.count("circle")
     with pytest.raises(UsageError, match="accuracy"):
         pareto_svg(results[-1:])
 
@@ -377,14 +392,14 @@ def test_degenerate_ranges_are_drawn(pairs):
 
 def test_labels_do_not_cover_each_other():
     random = np.random.default_rng(1)
-    cluster = [result(f"m{index}", float(20 + random.normal()), float(0.6 + 0.01 * random.normal())) for index in range(12)]
+    cluster = [result(f"m{index}", float(20 + random.normal()), float(0.6 + 0.01 * random.normal())) for index in range(24)]
     svg = pareto_svg(cluster)
     boxes = []
     for anchor, x, y, words in re.findall(r'class="label" text-anchor="(\w+)" x="([\d.]+)" y="([\d.]+)">([^<]*)', svg):
         width = 7.0 * len(words)
         left = float(x) - {"start": 0, "middle": width / 2, "end": width}[anchor]
         boxes.append((left, float(y) - 11, left + width, float(y)))
-    assert len(boxes) >= 6
+    assert len(boxes) >= 12
     for index, one in enumerate(boxes):
         for other in boxes[index + 1 :]:
             assert not (one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
 from edgekd_runtime.accuracy import ConfusionMatrix, score
 from edgekd_runtime.errors import EdgeKDError
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 
 @pytest.fixture

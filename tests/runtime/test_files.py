@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import atomic, parse_size, read_image, read_json, read_mask, sha256, write_image, write_json
 
@@ -19,7 +20,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(EdgeKDError, match="Can't write .*file/a.json"):
+    with pytest.raises(EdgeKDError, match=r"Can't write .*file/a\.json"):
         write_json(tmp_path / "file" / "a.json", {})
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from edgekd_runtime.latency import Timing, measure, percentile, summarise
 
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from edgekd_runtime.classes import ClassSet, default_palette
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.image import fit, legend, overlay, paint
@@ -12,7 +13,7 @@ from edgekd_runtime.video import VideoReader, demo, video_writer
 class Brightness:
     """A stand-in session: bright pixels are class 1."""
 
-    class artifact:  # noqa: N801
+    class artifact:
         name = "stand-in"
         classes = ClassSet(("dark", "bright"), ((255, 0, 0), (0, 255, 0)))
 
@@ -32,9 +33,10 @@ def test_every_frame_in_is_a_frame_out_in_order(tmp_path, name, size):
     even = (size[0] - size[0] % 2, size[1] - size[1] % 2) if name.endswith("mp4") else size
     write(tmp_path / name, 9, even)
     seen = []
-    frames, rate = demo(Brightness(), tmp_path / name, tmp_path / f"out-{name}", opacity=0.0, progress=lambda done, total: seen.append(done))
+    out = tmp_path / f"out-{name}"
+    frames, rate = demo(Brightness(), tmp_path / name, out, opacity=0.0, progress=lambda done, total: seen.append(done))
     assert frames == 9 and seen == list(range(1, 10)) and rate > 0
-    reader = VideoReader(tmp_path / f"out-{name}")
+    reader = VideoReader(out)
     assert reader.info.fps == pytest.approx(10)
     brightness = [frame[30:44, 4:40].mean() for frame in reader]
     assert len(brightness) == 9 and brightness == sorted(brightness)

@@ -1,0 +1,164 @@
+"""Objectives: what is trained, what is asked for before training, and how the parts compose."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.lad import LabelNoiser
+from edgekd.distill.methods import METHODS
+from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
+from edgekd.distill.registry import TRANSFERS
+from edgekd.distill.teacher import Teacher
+from edgekd.models import Segmenter
+from edgekd_runtime.errors import UsageError
+
+C = 5
+
+
+def student(**options):
+    return Segmenter("lraspp-mobilenetv3_small_050", C, output_stride=32, head_channels=16, dropout=0.0, **options)
+
+
+def teacher(**options):
+    return Segmenter("fcn-resnet10t", C, output_stride=16, head_channels=24, **options)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (2, 3, 64, 96), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, C, (2, 4, 6), generator=generator).repeat_interleave(16, 1).repeat_interleave(16, 2)
+    labels[:, :5] = 255
+    return image, labels
+
+
+@pytest.mark.parametrize("weighting", ["plain", "difficulty"])
+@pytest.mark.parametrize("method", TRANSFERS)
+def test_every_transfer_with_every_weighting_trains_all_but_the_teacher(method, weighting, batch):
+    """Widths, strides and heads of the two models differ."""
+    source = teacher()
+    objective = Distillation(student(), Teacher(source), TaskRecipe(weighting=weighting), [TransferRecipe(method=method)])
+    objective.train()
+    for progress in (0.0, 0.5):
+        parts = objective(*batch, progress)
+        assert set(parts) == {"task", "auxiliary", method}
+        sum(parts.values()).backward()
+    assert all(parameter.grad is None for parameter in source.parameters()) and not source.training
+    assert not any(key.startswith("_teacher") or "resnet" in key for key in objective.state_dict())
+    missing = [name for name, parameter in objective.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    assert missing == []
+    exported = set(objective.student.state_dict())
+    assert not any("transfers" in key for key in exported)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_shorthand_names_known_transfers(method):
+    assert all(transfer["method"] in TRANSFERS for transfer in METHODS[method]["transfer"])
+
+
+def test_companions_are_in_the_shorthands():
+    for name, kind in TRANSFERS.items():
+        if name in METHODS:
+            assert set(kind.companions) <= {transfer["method"] for transfer in METHODS[name]["transfer"]}, name
+
+
+def test_plain_task_is_torchs_cross_entropy(batch):
+    model = student().eval()
+    weights = [0.5, 1.0, 2.0, 1.5, 0.7]
+    for recipe, weight in ((TaskRecipe(), None), (TaskRecipe(class_weights=weights), torch.tensor(weights))):
+        parts = Supervised(model, recipe).eval()(*batch, 0.0)
+        output = model(model.normalize(batch[0]))
+        for name, logits, factor in (("task", output.logits, 1.0), ("auxiliary", output.aux_logits, 0.4)):
+            full = F.interpolate(logits, batch[1].shape[-2:], mode="bilinear", align_corners=True)
+            torch.testing.assert_close(parts[name], factor * F.cross_entropy(full, batch[1], weight, ignore_index=255))
+
+
+def test_nothing_labelled_costs_nothing(batch):
+    parts = Supervised(student(), TaskRecipe())(batch[0], torch.full_like(batch[1], 255), 0.0)
+    assert float(parts["task"].detach()) == 0
+
+
+def test_rdd_follows_its_schedule(batch):
+    model, source = student().eval(), Teacher(teacher())
+
+    def task(progress, **options):
+        objective = Distillation(
+            model, source, TaskRecipe(weighting="difficulty", **{"min_kept": 0, "threshold": 0.2} | options), []
+        ).eval()
+        return float(objective(*batch, progress)["task"].detach())
+
+    tfe, tse = task(0.0), task(0.9)
+    assert task(0.09) == tfe and task(0.11) == tse and tfe != tse
+    assert task(0.05, warmup=0.0) == tse
+    alpha = (1 - 0.55) / 0.9
+    assert task(0.55, blend=True) == pytest.approx(alpha * tfe + (1 - alpha) * tse, rel=1e-5)
+    assert len({task(0.9, mode=mode) for mode in ("xor", "or", "and", "ohem")}) > 1
+    assert task(0.9, reduction="all") < tse
+    assert task(0.0, difficulty_map="confidence") != tfe and task(0.0, kl="paper") != tfe
+
+
+def test_a_label_assisted_teacher_hears_the_label(batch):
+    source = Teacher(teacher(in_channels=4), LabelNoiser(C))
+    torch.manual_seed(0)
+    first = source(*batch).logits
+    torch.manual_seed(0)
+    assert not torch.equal(source(batch[0], batch[1].flip(0)).logits, first)
+    torch.manual_seed(0)
+    assert torch.equal(source(*batch).logits, first)
+
+
+def test_lad_teacher_draws_twice(batch):
+    objective = LabelAssisted(student(in_channels=4), TaskRecipe(), LabelNoiser(C), consistency=5.0)
+    parts = objective.train()(*batch, 0.0)
+    assert set(parts) == {"task", "auxiliary", "consistency"} and float(parts["consistency"].detach()) > 0
+    noiser = LabelNoiser(C)
+    noiser.forward = lambda labels: torch.zeros(len(labels), 1, *labels.shape[-2:])
+    same = LabelAssisted(student(in_channels=4), TaskRecipe(), noiser).eval()(*batch, 0.0)
+    assert abs(float(same["consistency"].detach())) < 1e-5
+
+
+def test_the_table_of_label_weights_is_the_codes():
+    torch.testing.assert_close(LabelNoiser(21, weights="table").table, (torch.arange(22) - 11) / 10)
+
+
+def test_label_weights_are_fresh_for_every_image():
+    noised = LabelNoiser(C, sigma=0.0)(torch.zeros(4, 2, 2, dtype=torch.long))
+    assert len(noised[:, 0, 0, 0].unique()) == 4
+
+
+@pytest.mark.parametrize(
+    ("models", "task", "transfers", "message"),
+    [
+        (({}, {"auxiliary": False}), {"weighting": "difficulty"}, [], "difficulty_map=confidence"),
+        (({"auxiliary": False}, {}), {}, ["dsd"], "this student has none"),
+        (({}, {"auxiliary": False}), {}, ["dsd"], "this teacher has none"),
+        (({}, {}), {}, ["cwd", "cwd"], "listed twice"),
+        (({}, {}), {}, ["cvd"], "did you mean 'cwd'"),
+        (({}, {}), {"class_weights": [1.0]}, [], "1 values for 5 classes"),
+    ],
+)
+def test_what_is_lacking_is_said_before_training(models, task, transfers, message):
+    with pytest.raises(UsageError, match=message):
+        Distillation(
+            student(**models[0]), Teacher(teacher(**models[1])), TaskRecipe(**task), [TransferRecipe(method=name) for name in transfers]
+        )
+
+
+def test_unknown_options_of_a_transfer_are_named():
+    recipe = TransferRecipe(method="cwd", temprature=2)
+    with pytest.raises(UsageError, match=r"no option 'temprature'; did you mean 'temperature'"):
+        Distillation(student(), Teacher(teacher()), TaskRecipe(), [recipe])
+
+
+def test_the_adversary_and_the_student_do_not_feel_each_others_loss(batch):
+    objective = Distillation(student(), Teacher(teacher()), TaskRecipe(), [TransferRecipe(method="adversarial", generator=0.0)]).train()
+    part = objective(*batch, 0.0)["adversarial"]
+    part.backward()
+    assert all(parameter.grad is None or float(parameter.grad.abs().sum()) == 0 for parameter in objective.student.parameters())
+    assert len(objective.second_players()) > 0 and all(parameter.grad is not None for parameter in objective.second_players())
+    objective.zero_grad()
+    objective.transfers["adversarial"].generator, objective.transfers["adversarial"].judge = 1.0, 0.0
+    objective(*batch, 0.0)["adversarial"].backward()
+    assert float(objective.student.classifier.weight.grad.abs().sum()) > 0
+    assert all(float(parameter.grad.abs().sum()) == 0 for parameter in objective.second_players())

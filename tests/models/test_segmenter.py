@@ -1,0 +1,145 @@
+"""Segmenters: shapes, strides, weights, and checkpoints that can't be loaded."""
+
+import pickle
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from edgekd.config import ModelRecipe
+from edgekd.models import Segmenter, SegmenterFile, load_segmenter, save_segmenter
+from edgekd.models.heads import HEADS
+from edgekd.models.heads.base import average_bins
+from edgekd_runtime.classes import ClassSet, default_palette
+from edgekd_runtime.errors import EdgeKDError, UsageError
+
+
+def image(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("backbone", ["resnet10t", "mobilenetv3_small_050", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_on_light_backbones(head, backbone):
+    model = Segmenter(f"{head}-{backbone}", 5, output_stride=16, head_channels=16).eval()
+    output = model(image(2, 3, 65, 97))
+    stride = {"lraspp": 8}.get(head, 16)
+    assert model.stride == stride
+    assert output.logits.shape == (2, 5, -(-65 // stride), -(-97 // stride))
+    assert output.aux_logits.shape[:2] == (2, 5)
+    torch.testing.assert_close(output.logits, model.classifier(output.features))
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_output_strides(stride):
+    model = Segmenter("fcn-resnet10t", 3, output_stride=stride, auxiliary=False).eval()
+    assert model(image(1, 3, 64, 64)).logits.shape[-2:] == (64 // stride, 64 // stride)
+
+
+def test_a_backbone_that_cannot_dilate_says_so_or_keeps_its_own():
+    assert Segmenter("fcn-hrnet_w18_small", 3).stride == 32
+    with pytest.raises(UsageError, match="output_stride"):
+        Segmenter("fcn-hrnet_w18_small", 3, output_stride=8)
+
+
+def test_channels_last_and_bf16_give_the_same_classes():
+    model = Segmenter("lraspp-mobilenetv3_small_050", 5).eval()
+    x = image(2, 3, 64, 96)
+    plain = model(x).logits
+    last = model.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last)).logits
+    torch.testing.assert_close(last, plain, rtol=1e-4, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(x).logits.float()
+    assert F.cosine_similarity(half.flatten(), plain.flatten(), dim=0) > 0.99
+
+
+def test_bins_are_those_of_adaptive_pooling():
+    x = image(2, 3, 13, 17)
+    for bins in (1, 2, 3, 6):
+        torch.testing.assert_close(average_bins(x, bins), F.adaptive_avg_pool2d(x, bins))
+
+
+def test_lraspp_is_the_sum_of_two_classifiers():
+    """torchvision adds a classifier on each level; ours is one on the concatenation."""
+    model = Segmenter("lraspp-mobilenetv3_small_050", 5, auxiliary=False).eval()
+    output = model(image(1, 3, 64, 64))
+    width = model.head.block[0].out_channels
+    high = F.conv2d(output.features[:, :width], model.classifier.weight[:, :width])
+    low = F.conv2d(output.features[:, width:], model.classifier.weight[:, width:], model.classifier.bias)
+    torch.testing.assert_close(output.logits, high + low)
+
+
+def test_a_fourth_channel_keeps_the_rgb_weights(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("resnet10t").state_dict(), file)
+    rgb = Segmenter("fcn-resnet10t", 3, weights=str(file))
+    wide = Segmenter("fcn-resnet10t", 3, weights=str(file), in_channels=4)
+    first = [next(module for module in model.modules() if isinstance(module, nn.Conv2d)).weight for model in (rgb, wide)]
+    assert torch.equal(first[1][:, :3], first[0]) and 0.05 < first[1][:, 3].std() < 0.2
+    assert wide.mean.flatten().tolist()[3] == 0 and wide.std.flatten().tolist()[3] == 1
+    assert wide.eval()(image(1, 4, 64, 64)).logits.shape[1] == 3
+
+
+@pytest.mark.parametrize("rename", [False, True])
+def test_local_weights_load_by_name_or_by_order(tmp_path, rename):
+    source = timm.create_model("mobilenetv3_small_050")
+    state = source.state_dict()
+    torch.save({f"other.{i}" if rename else key: value for i, (key, value) in enumerate(state.items())}, tmp_path / "w.pth")
+    model = Segmenter("fcn-mobilenetv3_small_050", 3, weights=str(tmp_path / "w.pth"), output_stride=32).eval()
+    x = image(1, 3, 64, 64)
+    expected = source.eval().forward_features(x)
+    torch.testing.assert_close(model.backbone(x)[-1].mean(), _last_stage(source, x).mean(), rtol=1e-4, atol=1e-5)
+    assert expected.shape[1] == model.backbone.levels.channels[-1]
+
+
+def _last_stage(net, x):
+    return net.blocks(net.bn1(net.conv_stem(x)))
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    torch.save(timm.create_model("resnet10t").state_dict(), tmp_path / "w.pth")
+    with pytest.raises(EdgeKDError, match=r"w\.pth"):
+        Segmenter("fcn-mobilenetv3_small_050", 3, weights=str(tmp_path / "w.pth"))
+
+
+class Payload:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was executed",))
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    for name in ("w.pth", "best.safetensors"):
+        with (tmp_path / name).open("wb") as file:
+            pickle.dump({"x": Payload()}, file)
+    with pytest.raises(EdgeKDError, match="pickled"):
+        Segmenter("fcn-resnet10t", 3, weights=str(tmp_path / "w.pth"))
+    with pytest.raises(EdgeKDError, match="safetensors"):
+        load_segmenter(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("deeplab-resnet18", "did you mean 'deeplabv3'"), ("fcn-resnet19", "did you mean 'resnet"), ("fcn", "HEAD-BACKBONE")],
+)
+def test_unknown_models_are_named(name, message):
+    with pytest.raises(UsageError, match=message):
+        Segmenter(name, 3)
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path):
+    model = Segmenter("lraspp-mobilenetv3_small_050", 4).eval()
+    about = SegmenterFile(ModelRecipe(name="lraspp-mobilenetv3_small_050"), ClassSet(("a", "b", "c", "d"), default_palette(4)), 3, 0.5)
+    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
+    loaded, read = load_segmenter(tmp_path, 4)
+    assert read == about
+    x = image(1, 3, 64, 64)
+    assert torch.equal(loaded(x).logits, model(x).logits)
+    with pytest.raises(EdgeKDError, match=r"predicts 4 classes but the data has 11"):
+        load_segmenter(tmp_path, 11)
+    data = (tmp_path / "best.safetensors").read_bytes()
+    (tmp_path / "best.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(EdgeKDError, match=r"best\.safetensors"):
+        load_segmenter(tmp_path)

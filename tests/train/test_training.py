@@ -1,0 +1,202 @@
+"""The loop: killed and resumed, two processes, accumulation, precision, NaN."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from edgekd import pipeline
+from edgekd.config import Recipe
+from edgekd.models import load_segmenter
+from edgekd.train.run import RunFolder
+from edgekd.train.schedule import lr_factor
+from edgekd_runtime.errors import EdgeKDError, UsageError
+
+
+def with_train(recipe: Recipe, **options) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=options)})
+
+
+def state_of(folder):
+    return torch.load(folder / "last.pt", weights_only=True)
+
+
+def same(first, second):
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(same(*pair) for pair in zip(first, second, strict=True))
+    return first == second
+
+
+RESUMABLE = ("objective", "optimizers", "average", "rng", "step", "best")
+
+
+def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny_file):
+    """SIGKILL in the middle, then --resume: weights, optimisers, averages, statistics, random state and log are equal."""
+    extra = ["--set", "train.ema=0.9", "--set", "train.steps=40", "--set", "train.val_every=5", "--set", "data.workers=1"]
+    method = ["--set", "transfer=[{method: fakd-cwd}]"]
+    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    base = [sys.executable, "-m", "edgekd", "distill", "--recipe", tiny_file, "--teacher", tmp_path / "teacher", *extra, *method]
+    subprocess.run([*base, "--out", tmp_path / "whole"], check=True, capture_output=True)
+    broken = subprocess.Popen(
+        [*base, "--out", tmp_path / "broken"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    metrics = tmp_path / "broken/metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 9):
+        time.sleep(0.005)
+    os.killpg(broken.pid, signal.SIGKILL)
+    broken.wait()
+    stopped = state_of(tmp_path / "broken")["step"]
+    assert 5 <= stopped < 40
+    subprocess.run([sys.executable, "-m", "edgekd", "distill", "--resume", "--out", tmp_path / "broken"], check=True, capture_output=True)
+    whole, resumed = state_of(tmp_path / "whole"), state_of(tmp_path / "broken")
+    for key in RESUMABLE:
+        assert same(whole[key], resumed[key]), key
+
+    def log(name):
+        records = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in record.items() if key != "images_per_s"} for record in records]
+
+    assert log("whole") == log("broken")
+
+
+def run_torchrun(processes, recipe_file, out, *extra):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", processes, "--master_port", 29500 + os.getpid() % 500]
+    command += ["-m", "edgekd", "distill", "--recipe", recipe_file, "--out", out, *extra]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return state_of(out)
+
+
+@pytest.mark.parametrize("methods", [["cwd", "fakd-cwd"], ["fakd-pd", "ifvd", "at"]])
+def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods):
+    """Same images, synchronised batch norm, losses and class statistics over all processes."""
+    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    transfers = ", ".join(f"{{method: {name}}}" for name in methods)
+    extra = ["--teacher", tmp_path / "teacher", "--set", f"transfer=[{transfers}]", "--set", "student.dropout=0", "--steps", "4"]
+    one = run_torchrun(1, tiny_file, tmp_path / "one", *extra)
+    two = run_torchrun(2, tiny_file, tmp_path / "two", *extra)
+    assert one["objective"].keys() == two["objective"].keys()
+    for key, value in one["objective"].items():
+        torch.testing.assert_close(two["objective"][key], value, rtol=2e-3, atol=2e-4, msg=lambda text, key=key: f"{key}: {text}")
+    losses = [
+        [json.loads(line)["parts"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines() if "parts" in line]
+        for name in ("one", "two")
+    ]
+    for first, second in zip(*losses, strict=True):
+        assert first == pytest.approx(second, rel=1e-3)
+
+
+def test_fabric_starts_its_own_processes(tmp_path, tiny_file):
+    command = [sys.executable, "-m", "edgekd", "train", "--recipe", tiny_file, "--devices", "2", "--steps", "2", "--out", tmp_path / "run"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert len(state_of(tmp_path / "run")["rng"]) == 2
+
+
+def test_accumulated_parts_sum_to_the_batch(tmp_path, tiny):
+    """With frozen batch norm and no void, the parts' mean gradient is the batch's."""
+    fixed = tiny.model_copy(
+        update={"student": tiny.student.model_copy(update={"batch_norm": "freeze", "dropout": 0.0, "name": "fcn-resnet10t"})}
+    )
+    fixed = fixed.model_copy(update={"data": fixed.data.model_copy(update={"scale": (1.0, 1.0)})})
+    for accumulate in (1, 2):
+        recipe = with_train(pipeline.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1)
+        recipe.task.auxiliary = 0.0
+        pipeline.train(recipe, tmp_path / str(accumulate))
+    one, two = state_of(tmp_path / "1")["objective"], state_of(tmp_path / "2")["objective"]
+    for key, value in one.items():
+        if "head" not in key:  # the head's own batch norm still sees the parts
+            torch.testing.assert_close(two[key], value, rtol=0.05, atol=5e-3)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "16"])
+def test_half_precision_trains(tmp_path, tiny, precision):
+    recipe = with_train(pipeline.student_part(tiny), precision=precision, steps=4)
+    pipeline.train(recipe, tmp_path / "run")
+    losses = [record["loss"] for record in RunFolder(tmp_path / "run").history() if "loss" in record]
+    assert len(losses) == 4 and all(0 < loss < 20 for loss in losses)
+    assert bool(state_of(tmp_path / "run")["scaler"]) == (precision == "16")
+
+
+def test_a_run_learns_and_keeps_its_best(tmp_path, tiny):
+    recipe = with_train(pipeline.student_part(tiny), steps=30, val_every=10, optimizer="adamw", lr=0.005, ema=0.5)
+    state = pipeline.train(recipe, tmp_path / "run")
+    history = RunFolder(tmp_path / "run").history()
+    losses = [record["loss"] for record in history if "loss" in record]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    best = max(record["val"]["miou"] for record in history if "val" in record)
+    _, about = load_segmenter(tmp_path / "run")
+    assert about.miou == pytest.approx(best, abs=1e-6) == pytest.approx(state.best, abs=1e-6)
+    card = (tmp_path / "run/README.md").read_text()
+    assert f"{100 * best:.2f}" in card and "| road |" in card
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_a_nan_stops_the_run_and_keeps_the_checkpoint(tmp_path, tiny, monkeypatch):
+    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    recipe = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"run": str(tmp_path / "teacher")})})
+    from edgekd.distill import cwd
+
+    original, calls = cwd.ChannelKD.forward, []
+
+    def failing(self, pair):
+        calls.append(1)
+        return original(self, pair) * (float("nan") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(cwd.ChannelKD, "forward", failing)
+    with pytest.raises(EdgeKDError, match=r"Step 5: the loss part 'cwd' is nan; .*last\.pt of an earlier step is kept"):
+        pipeline.distill(recipe, tmp_path / "run")
+    state = state_of(tmp_path / "run")
+    assert state["step"] == 3 and all(bool(value.isfinite().all()) for value in state["objective"].values())
+
+
+def test_the_schedule_is_poly_under_a_linear_warmup(tiny):
+    train = with_train(tiny, steps=100, warmup_steps=10).train
+    assert lr_factor(0, train) == pytest.approx(0.1) and lr_factor(50, train) == pytest.approx(0.5**0.9)
+    assert 0 < lr_factor(99, train) < 0.02
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path, tiny):
+    recipe = with_train(pipeline.student_part(tiny), steps=1)
+    pipeline.train(recipe, tmp_path / "run")
+    before = (tmp_path / "run/last.pt").read_bytes()
+    with pytest.raises(UsageError, match="--resume"):
+        pipeline.train(recipe, tmp_path / "run")
+    assert (tmp_path / "run/last.pt").read_bytes() == before
+
+
+def test_what_cannot_train_is_refused_first(tmp_path, tiny):
+    with pytest.raises(UsageError, match="batch_size 4 can't be split"):
+        pipeline.train(with_train(pipeline.student_part(tiny), accumulate=3), tmp_path / "run")
+    pooled = tiny.model_copy(update={"student": tiny.student.model_copy(update={"name": "psp-resnet10t"})})
+    with pytest.raises(UsageError, match="two images"):
+        pipeline.train(with_train(pipeline.student_part(pooled), accumulate=4), tmp_path / "run")
+    with pytest.raises(UsageError, match="needs a teacher"):
+        pipeline.train(tiny, tmp_path / "run")
+    assert not (tmp_path / "run/last.pt").exists()
+
+
+def test_distil_trains_the_teacher_first_and_then_reuses_it(tmp_path, tiny, capsys):
+    lad = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"label_assisted": True, "model": None})})
+    lad = with_train(lad, steps=3)
+    resolved = pipeline.distill(lad, tmp_path / "student")
+    assert "Training the teacher first" in capsys.readouterr().err
+    _, about = load_segmenter(tmp_path / "tiny-lad-teacher-lraspp-mobilenetv3_small_050-seed0")
+    assert about.in_channels == 4 and resolved.teacher.run.endswith("seed0")
+    card = (tmp_path / "tiny-lad-teacher-lraspp-mobilenetv3_small_050-seed0/README.md").read_text()
+    assert "Privileged" in card
+    pipeline.distill(lad, tmp_path / "student2")
+    assert "Reusing the teacher" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="another recipe"):
+        pipeline.distill(with_train(lad, lr=0.5), tmp_path / "student3")
