@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from edgekd.config import Recipe, load_recipe
-from edgekd.console import note
+from edgekd.console import note, progress
 from edgekd.data import Layout, open_layout
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
@@ -15,6 +15,7 @@ from edgekd.distill.registry import transfer_class
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter, build_segmenter, load_segmenter
 from edgekd.train.card import write_card
+from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.loop import State, Trainer, launch
 from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -73,7 +74,7 @@ def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
 
 def _distillation(recipe: Recipe, num_classes: int) -> Objective:
     teacher = load_teacher(recipe, num_classes)
-    return Distillation(build_segmenter(recipe.student, num_classes), teacher, recipe.task, recipe.transfer)
+    return Distillation(build_segmenter(recipe.student, num_classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
 
 
 OBJECTIVES: dict[str, Callable[[Recipe, int], Objective]] = {
@@ -145,6 +146,16 @@ def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bo
         recipe = _with_teacher_run(recipe, ensure_teacher(recipe, folder.parent))
     train(recipe, folder, resume=resume, overwrite=overwrite)
     return recipe
+
+
+def difficulty_pictures(run: Path, count: int) -> list[Path]:
+    """Pictures of a distilled run's difficulty maps on its first validation images, in ``RUN/difficulty``."""
+    recipe = run_recipe(run)
+    layout = open_split(recipe)
+    student, _ = load_segmenter(run, len(layout.classes))
+    teacher = load_teacher(recipe, len(layout.classes))
+    with progress("difficulty maps") as update:
+        return dump_difficulty(student, teacher, recipe, layout, count, run, update)
 
 
 def _with_teacher_run(recipe: Recipe, run: Path) -> Recipe:

@@ -49,5 +49,7 @@ def legend(classes: ClassSet, height: int, width: int = 150) -> NDArray[np.uint8
 
 def text(image: NDArray[np.uint8], words: str, origin: tuple[int, int], scale: float = 0.5) -> None:
     """Write white text with a dark edge, in place; `origin` is the bottom left corner (x, y)."""
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(image, words, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
+    x, y = origin
+    # four shifted copies make the edge: a thicker stroke has other letter widths in OpenCV 5
+    for dx, dy, colour in ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, 255)):
+        cv2.putText(image, words, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, (colour,) * 3, 1, cv2.LINE_AA)

@@ -92,5 +92,5 @@ def load_results(path: str | Path) -> list[dict[str, Any]]:
     """
     document = read_json(path)
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION or "measurements" not in document:
-        raise EdgeKDError(f"{path} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench --json-out`.")
+        raise EdgeKDError(f"{path} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench`.")
     return list(document["measurements"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import atomic
+from edgekd_runtime.files import atomic, read_image
 from edgekd_runtime.image import legend, overlay, text
 
 Frame = NDArray[np.uint8]
@@ -28,15 +28,49 @@ class VideoInfo:
     size: tuple[int, int]
 
 
+class ImageReader:
+    """Frames from numbered images: a folder, or a pattern such as ``frames/*.png``, in the order of their names.
+
+    Args:
+        pattern: Folder or pattern.
+        fps: Frame rate that the images stand for.
+
+    Raises:
+        EdgeKDError: If there is none, or one is damaged or of another size.
+    """
+
+    def __init__(self, pattern: str | Path, fps: float = 25.0) -> None:
+        folder = Path(pattern)
+        names = folder.iterdir() if folder.is_dir() else folder.parent.glob(folder.name)
+        self._files = sorted(path for path in names if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".webp"))
+        if not self._files:
+            raise EdgeKDError(f"No images at {pattern}; give a folder of frames, a pattern such as 'frames/*.png', or a video file.")
+        height, width = read_image(self._files[0]).shape[:2]
+        self.info = VideoInfo(fps, len(self._files), (height, width))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for file in self._files:
+            frame = read_image(file)
+            if frame.shape[:2] != self.info.size:
+                raise EdgeKDError(f"{file} is not of the first frame's size; make all frames {self.info.size[0]}x{self.info.size[1]}.")
+            yield frame
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
 class VideoReader:
-    """Frames of a file or an image-sequence pattern, as RGB.
+    """Frames of a video file, as RGB.
+
+    Args:
+        path: Of the file.
 
     Raises:
         EdgeKDError: If the video can't be opened or holds no frame.
     """
 
     def __init__(self, path: str | Path) -> None:
-        if not Path(path).exists() and "%" not in str(path):
+        if not Path(path).exists():
             raise EdgeKDError(f"No video at {path}; give the path of a video file.")
         self._capture = cv2.VideoCapture(str(path))
         self._first: Frame | None = self._capture.read()[1] if self._capture.isOpened() else None
@@ -58,6 +92,18 @@ class VideoReader:
     def close(self) -> None:
         """Release the decoder."""
         self._capture.release()
+
+
+def open_frames(source: str | Path, fps: float | None = None) -> ImageReader | VideoReader:
+    """The reader for a source.
+
+    Args:
+        source: Video file, folder of images, or a pattern with ``*``.
+        fps: Frame rate of images, 25 where None; a video file has its own.
+    """
+    if Path(source).is_dir() or "*" in str(source):
+        return ImageReader(source, fps or 25.0)
+    return VideoReader(source)
 
 
 @contextmanager
@@ -94,21 +140,28 @@ def annotate(session: Session, frame: Frame, *, opacity: float, panel: Frame, no
 
 
 def demo(
-    session: Session, source: str | Path, target: str | Path, *, opacity: float = 0.5, progress: Callable[[int, int], None] | None = None
+    session: Session,
+    source: str | Path,
+    target: str | Path,
+    *,
+    opacity: float = 0.5,
+    fps: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, float]:
     """Write the overlay video of `source`.
 
     Args:
         session: Model that segments every frame.
-        source: Video file, or an image sequence such as ``frames/%05d.png``.
+        source: Video file, folder of images, or a pattern such as ``frames/*.png``.
         target: ``.mp4``, ``.avi``, ``.mkv`` or ``.mov``.
         opacity: Of the colours, 0–1.
+        fps: Frame rate of images; a video file has its own.
         progress: Called with (frames done, frames in all or 0).
 
     Returns:
         Frames written, and frames a second (decode, network, drawing and encode together).
     """
-    reader = VideoReader(source)
+    reader = open_frames(source, fps)
     height, width = reader.info.size
     panel = legend(session.artifact.classes, height)
     recent: deque[float] = deque(maxlen=20)

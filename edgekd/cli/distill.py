@@ -13,8 +13,17 @@ from edgekd_runtime.errors import UsageError
 @recipe_options
 @click.option("--method", help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them.")
 @click.option("--teacher", help="Trained run folder or .safetensors; the recipe's teacher is trained first where there is none.")
+@click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
 @run_options
-def command(method: str | None, teacher: str | None, out: Path | None, resume: bool, overwrite: bool, **options: Any) -> None:
+def command(
+    method: str | None,
+    teacher: str | None,
+    dump_difficulty: int | None,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
     """Train a student under a teacher.
 
     edgekd distill --recipe camvid --data-root ~/CamVid --method rdd --teacher runs/teacher --out runs/student
@@ -33,4 +42,7 @@ def command(method: str | None, teacher: str | None, out: Path | None, resume: b
         recipe = recipe_from(options, *pieces)
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.distill(recipe, folder, resume=resume, overwrite=overwrite)
+    if dump_difficulty:
+        files = pipeline.difficulty_pictures(folder, dump_difficulty)
+        click.echo(f"{len(files)} difficulty maps in {files[0].parent}")
     next_command(f"edgekd export {folder}")

@@ -131,7 +131,7 @@ class CrossImageSimilarity(Transfer):
         temperature: τ of all similarities.
         minibatch: Weight of `cross_image_similarity`.
         pixel: Weight of the pixel memory's term.
-        region: Weight of the region memory's term (VOC: 0.01).
+        region: Weight of the region memory's term; None = the published 0.1, 0.01 on VOC.
         pixel_memory, region_memory: Queue lengths, entries a class.
         pixel_contrasts, region_contrasts: Entries drawn a step.
         pixels: Pixels enqueued a class and image.
@@ -148,7 +148,7 @@ class CrossImageSimilarity(Transfer):
         temperature: float = 0.1,
         minibatch: float = 1.0,
         pixel: float = 0.1,
-        region: float = 0.1,
+        region: float | None = None,
         pixel_memory: int = 20_000,
         region_memory: int = 2_000,
         pixel_contrasts: int = 4096,
@@ -156,6 +156,8 @@ class CrossImageSimilarity(Transfer):
         pixels: int = 16,
     ) -> None:
         super().__init__()
+        if region is None:
+            region = 0.01 if widths.layout == "voc" else 0.1
         self.temperature, self.weights, self.pixels = temperature, (minibatch, pixel, region), pixels
         self.projector = nn.Sequential(
             nn.Conv2d(widths.student, widths.teacher, 1, bias=False),

@@ -178,6 +178,7 @@ class AugmentedChannelKD(AugmentedKD):
     """
 
     default_weight = 5.0
+    data_weights = {"ade20k": 10.0}
 
     def __init__(
         self, widths: Widths, strength: float = 1.0, covariance: Literal["diagonal", "full"] = "diagonal", temperature: float = 1.0

@@ -76,16 +76,19 @@ class Distillation(Objective):
         teacher: Where knowledge comes from; never trained, never saved.
         task: The supervised loss and its weighting.
         transfers: What is transferred.
+        layout: Data layout, for weights published for it.
 
     Raises:
         UsageError: If the teacher or the student lacks what a part needs.
     """
 
-    def __init__(self, student: Segmenter, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
+    def __init__(
+        self, student: Segmenter, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe], layout: str = ""
+    ) -> None:
         super().__init__(student, task)
         check_needs(student, teacher.model, task, transfers)
         self._teacher = (teacher,)  # in a tuple: not a submodule
-        widths = Widths(student.num_classes, student.classifier.in_channels, teacher.model.classifier.in_channels)
+        widths = Widths(student.num_classes, student.classifier.in_channels, teacher.model.classifier.in_channels, layout)
         built = [(recipe.method, *build_transfer(recipe, widths)) for recipe in transfers]
         self.weights = {name: weight for name, weight, _ in built}
         self.transfers = nn.ModuleDict({name: module for name, _, module in built})

@@ -58,4 +58,5 @@ def build_transfer(recipe: TransferRecipe, widths: Widths) -> tuple[float, Trans
     kind = transfer_class(recipe)
     own = {"widths": widths} if "widths" in signature(kind).parameters else {}
     module = kind(**own, **recipe.options)
-    return module.default_weight if recipe.weight is None else recipe.weight, module
+    published = module.data_weights.get(widths.layout, module.default_weight)
+    return published if recipe.weight is None else recipe.weight, module

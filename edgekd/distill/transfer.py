@@ -29,11 +29,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Widths:
-    """Channel counts that transfers with projections or statistics are built for."""
+    """What transfers with projections, statistics or weights of their own are built for: channel counts, and the data layout."""
 
     num_classes: int
     student: int
     teacher: int
+    layout: str = ""
 
 
 class Transfer(nn.Module, ABC):
@@ -45,12 +46,14 @@ class Transfer(nn.Module, ABC):
     Attributes:
         paper: Where it comes from.
         default_weight: Published weight.
+        data_weights: Published weights that differ for a data layout.
         needs: Of ``auxiliary`` (both models have the head), ``labels``.
         companions: Transfers that the paper always trains with it.
     """
 
     paper: ClassVar[str]
     default_weight: ClassVar[float]
+    data_weights: ClassVar[dict[str, float]] = {}
     needs: ClassVar[frozenset[str]] = frozenset()
     companions: ClassVar[tuple[str, ...]] = ()
 

@@ -68,7 +68,7 @@ def draw(rows: Sequence[Row], width: int, height: int) -> str:
     """The plot of rows; `pareto_svg` for results."""
     shown = plottable(rows)
     if not shown:
-        raise UsageError("No result has an accuracy to plot; measure it with `edgekd bench --data-root`.")
+        raise UsageError("No result has an accuracy to plot; measure it with `edgekd bench` (without --no-accuracy).")
     front = front_rows(shown)
     legend, top = _legend(shown, width)
     x = Axis.latency([row.p50 for row in shown], _LEFT, width - _RIGHT)

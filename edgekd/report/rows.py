@@ -70,13 +70,13 @@ def read_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
         EdgeKDError: If one is incomplete.
     """
     if not results:
-        raise UsageError("There are no results to report; measure models with `edgekd bench --json-out FILE` first.")
+        raise UsageError("There are no results to report; measure models with `edgekd bench` first.")
     rows = []
     for position, result in enumerate(results, 1):
         try:
             rows.append(_row(result))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EdgeKDError(f"Result {position} is incomplete ({error!r}); measure it again with `edgekd bench --json-out`.") from error
+            raise EdgeKDError(f"Result {position} is incomplete ({error!r}); measure it again with `edgekd bench`.") from error
     styles = {method: index for index, method in enumerate(unique([BASELINE, *(row.method for row in rows)]))}
     labels = _labels(rows)
     baselines = defaultdict(list)

@@ -7,7 +7,7 @@ import pytest
 from edgekd_runtime.classes import ClassSet, default_palette
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.image import fit, legend, overlay, paint
-from edgekd_runtime.video import VideoReader, demo, video_writer
+from edgekd_runtime.video import VideoInfo, VideoReader, demo, open_frames, video_writer
 
 
 class Brightness:
@@ -40,6 +40,19 @@ def test_every_frame_in_is_a_frame_out_in_order(tmp_path, name, size):
     assert reader.info.fps == pytest.approx(10)
     brightness = [frame[30:44, 4:40].mean() for frame in reader]
     assert len(brightness) == 9 and brightness == sorted(brightness)
+
+
+def test_images_are_a_video_too(tmp_path):
+    for index in (3, 1, 2):
+        cv2.imwrite(str(tmp_path / f"f{index}.png"), np.full((48, 64, 3), 40 * index, np.uint8))
+    for source in (tmp_path, tmp_path / "f*.png"):
+        reader = open_frames(source, fps=15)
+        assert reader.info == VideoInfo(15, 3, (48, 64)) and [int(frame.mean()) for frame in reader] == [40, 80, 120]
+    cv2.imwrite(str(tmp_path / "f9.png"), np.zeros((48, 60, 3), np.uint8))
+    with pytest.raises(EdgeKDError, match=r"f9\.png is not of the first frame's size"):
+        list(open_frames(tmp_path))
+    with pytest.raises(EdgeKDError, match="No images"):
+        open_frames(tmp_path / "x*.png")
 
 
 def test_what_cannot_be_opened_is_named(tmp_path):
