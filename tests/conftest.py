@@ -1,9 +1,5 @@
 """Small data and small recipes that the tests share."""
 
-import os
-
-os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-
 from pathlib import Path
 
 import cv2

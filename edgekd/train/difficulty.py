@@ -5,8 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from edgekd_runtime.files import write_image
-from edgekd_runtime.image import fit, fit_classes, paint, text
 from numpy.typing import NDArray
 
 from edgekd.config import Recipe
@@ -16,6 +14,8 @@ from edgekd.distill.rdd import difficulty_mask, pixel_cross_entropy, teacher_agr
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
 from edgekd.train.evaluate import to_device
+from edgekd_runtime.files import write_image
+from edgekd_runtime.image import fit, fit_classes, paint, text
 
 
 @torch.inference_mode()

@@ -45,7 +45,7 @@ def launch(train: TrainRecipe) -> Fabric:
 
     Raises:
         MissingError: If CUDA is asked for and there is none.
-        UsageError: If the batch can't be dealt out evenly.
+        UsageError: If the batch can't be dealt out evenly, or the device has no such precision.
     """
     if train.accelerator == "cuda" and not torch.cuda.is_available():
         raise MissingError("train.accelerator is cuda, but PyTorch sees no GPU here; install a CUDA build and driver, or use cpu.")
@@ -61,6 +61,9 @@ def launch(train: TrainRecipe) -> Fabric:
     fabric = Fabric(
         accelerator=train.accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=PRECISION[train.precision]
     )
+    if train.precision == "16" and fabric.device.type == "cpu":
+        # Fabric would go on in bf16 with a warning
+        raise UsageError("train.precision 16 needs a GPU; on a CPU use bf16 or 32.")
     fabric.launch()
     return fabric
 
