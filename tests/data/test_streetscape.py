@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 
 from edgekd.data.layout import Layout
-from edgekd.data.streetscape import CLASSES, Streetscape, World, drive
-from edgekd.data.streetscape_scene import BUILDING, CAR, PEDESTRIAN, POLE, THING, VEGETATION, Camera, Light, bank, render
+from edgekd.data.streetscape import CLASSES, Streetscape, drive
+from edgekd.data.streetscape.bank import bank
+from edgekd.data.streetscape.classes import BUILDING, CAR, PEDESTRIAN, POLE, VEGETATION
+from edgekd.data.streetscape.layout import drawn
+from edgekd.data.streetscape.render import render
+from edgekd.data.streetscape.types import THING, Camera, Light
+from edgekd.data.streetscape.world import World
 from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError
 
@@ -52,6 +57,7 @@ def test_image_and_label_have_the_asked_size_and_known_labels(size):
 def test_a_sample_depends_on_seed_split_and_index_alone():
     data = Streetscape("train", count=20)
     forwards = [digest(*data.read(index)) for index in range(4)]
+    drawn.cache_clear()
     backwards = [digest(*Streetscape("train", count=9).read(index)) for index in reversed(range(4))]
     assert forwards == backwards[::-1]
     other = [digest(*Streetscape(split, seed=seed).read(0)) for split, seed in (("val", 0), ("test", 0), ("train", 1), ("val", 1))]
@@ -69,6 +75,7 @@ def test_a_sample_does_not_depend_on_threads_or_process():
     try:
         for count in (1, 2, 4):
             cv2.setNumThreads(count)
+            drawn.cache_clear()
             seen.add(digest(*Streetscape("val").read(3)))
     finally:
         cv2.setNumThreads(threads)
@@ -77,6 +84,22 @@ def test_a_sample_does_not_depend_on_threads_or_process():
     env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     seen.add(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip())
     assert len(seen) == 1
+
+
+def test_a_scene_is_drawn_once_and_a_caller_cannot_spoil_it():
+    drawn.cache_clear()
+    first = Streetscape("val", size=(32, 48)).read(2)
+    before = digest(*first)
+    for array in first:
+        array[:] = 7
+    again = Streetscape("val", size=(32, 48)).read(np.int64(2))
+    assert digest(*again) == before
+    assert not any(np.shares_memory(mine, other) for mine, other in zip(first, again, strict=True))
+    assert (drawn.cache_info().misses, drawn.cache_info().hits) == (1, 1)
+    others = [Streetscape("val", size=(32, 48)).read(3), Streetscape("test", size=(32, 48)).read(2)]
+    others += [Streetscape("val", size=(48, 32)).read(2), Streetscape("val", size=(32, 48), seed=1).read(2)]
+    assert drawn.cache_info().misses == 5
+    assert len({before, *(digest(*other) for other in others)}) == 5
 
 
 def test_what_cannot_be_is_refused():
