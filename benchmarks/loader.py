@@ -18,13 +18,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from edgekd_runtime.files import write_json
-from edgekd_runtime.measurement import describe_device
 
 from edgekd.config import DataRecipe
 from edgekd.data import open_layout
 from edgekd.data.files import FileLayout
 from edgekd.data.loader import TrainSet
+from edgekd_runtime.files import write_json
+from edgekd_runtime.measurement import describe_device
 
 IMAGES = 40
 
@@ -74,7 +74,9 @@ def main() -> None:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "device": describe_device() | {"torch": torch.__version__, "opencv": cv2.__version__},
         "images_per_s": {name: statistics.median(values) for name, values in rates.items()},
-        "share_of_imread_crop": {name: statistics.median(values) / statistics.median(rates["imread-crop"]) for name, values in rates.items()},
+        "share_of_imread_crop": {
+            name: statistics.median(values) / statistics.median(rates["imread-crop"]) for name, values in rates.items()
+        },
         "memory_growth_mb_over_1000": growth,
         "help_s": statistics.median(help_s),
     }

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from edgekd_runtime.files import write_json
-from edgekd_runtime.measurement import describe_device
 from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill import functional as L
+from edgekd_runtime.files import write_json
+from edgekd_runtime.measurement import describe_device
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, A_STUDENT, A_TEACHER = 8, 256, 512

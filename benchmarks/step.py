@@ -9,19 +9,18 @@ ratios within a round, so that a drifting machine is fair to all.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
-from edgekd_runtime.files import write_json
-from edgekd_runtime.measurement import describe_device
 
 from edgekd.config import TaskRecipe, TransferRecipe
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.objective import Distillation
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
+from edgekd_runtime.files import write_json
+from edgekd_runtime.measurement import describe_device
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CLASSES, SIZE, BATCH = 11, (360, 360), 4
@@ -80,7 +79,10 @@ def main() -> None:
             seconds = step(objective, progress, image, labels)
             if number:  # the first round warms up
                 times[name].append(seconds)
-        print(f"round {number}/{arguments.rounds}: " + "  ".join(f"{name} {values[-1]:.2f} s" for name, values in times.items() if values), flush=True)
+        print(
+            f"round {number}/{arguments.rounds}: " + "  ".join(f"{name} {values[-1]:.2f} s" for name, values in times.items() if values),
+            flush=True,
+        )
     rows = []
     for name, values in times.items():
         ratios = [value / floor for value, floor in zip(values, times["floor"], strict=True)]

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edgekd.console import progress, table
 from edgekd.score import artifact_layout
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.bench import Samples, bench
+from edgekd_runtime.errors import UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
 
@@ -29,19 +32,26 @@ def bench_models(
         timing: How the latency is measured.
         backend: What runs them.
         threads: CPU threads, 0 = the backend's default.
-        accuracy: Score them too.
+        accuracy: Score them too; without it no data is needed, and the latency is measured on noise.
         limit: Score the first N images only.
         root: Folder of the data, where it has moved.
     """
-    layout = artifact_layout(Artifact.load(files[0].parent), root=root)
+    artifacts = [Artifact.load(file.parent) for file in files]
+    layout = artifact_layout(artifacts[0], root=root) if accuracy else None
+    for artifact in artifacts[1:]:
+        if layout is not None and artifact.classes.names != artifacts[0].classes.names:
+            raise UsageError(f"{artifact.name} has other classes than {artifacts[0].name}; bench them apart.")
+    noise = np.random.default_rng(0).integers(0, 256, (*artifacts[0].size, 3)).astype(np.uint8)
 
     def samples() -> tuple[int, Samples]:
+        if layout is None:
+            return 0, []
         return min(len(layout), limit or len(layout)), pairs(layout, limit)
 
     with progress("bench") as update:
         return bench(
             files,
-            layout.read(0).image,
+            layout.read(0).image if layout is not None else noise,
             timing,
             backend=backend,
             threads=threads,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from edgekd_runtime.errors import UsageError
 
@@ -40,12 +40,18 @@ class DataRecipe(Strict):
     options: dict[str, Any] = {}
     train: str = "train"
     val: str = "val"
-    size: tuple[int, int]
-    crop: tuple[int, int] | None = None
-    scale: tuple[float, float] = (0.5, 2.0)
+    size: tuple[PositiveInt, PositiveInt]
+    crop: tuple[PositiveInt, PositiveInt] | None = None
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     flip: float = Field(0.5, ge=0, le=1)
     color: float = Field(0.0, ge=0, lt=1)
     workers: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DataRecipe":
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale goes from the smaller to the larger")
+        return self
 
 
 class ModelRecipe(Strict):
@@ -79,7 +85,6 @@ class TeacherRecipe(Strict):
         steps: Steps of its training; None = `train.steps`.
         label_assisted: The student's architecture with the label as a fourth channel (LAD), instead of `model`.
         label_weights: LAD: class weights while distilling; ``normal`` draws fresh N(0, 1), ``table`` spaces them evenly over [−1.1, 1].
-        label_gain: LAD: g; None = 100/58, for mean/std-normalised images.
         consistency: LAD: weight of the dual-path consistency term.
     """
 
@@ -88,7 +93,6 @@ class TeacherRecipe(Strict):
     steps: int | None = Field(None, ge=1)
     label_assisted: bool = False
     label_weights: Literal["normal", "table"] = "normal"
-    label_gain: float | None = Field(None, gt=0)
     consistency: float = Field(5.0, ge=0)
 
 
@@ -302,11 +306,11 @@ def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
-    """Override into a copy of base, mapping by mapping; lists and scalars are replaced whole."""
+    """Override into a copy of base, mapping by mapping; lists, scalars and what is overridden by ``{}`` are replaced whole."""
     result = dict(base)
     for key, value in override.items():
         old = result.get(key)
-        result[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        result[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) and value else value
     return result
 
 

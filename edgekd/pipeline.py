@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from edgekd.config import Recipe, load_recipe
+from edgekd.config import Recipe, TaskRecipe, load_recipe
 from edgekd.console import note, progress
 from edgekd.data import Layout, open_layout
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
@@ -16,6 +16,7 @@ from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter, build_segmenter, load_segmenter
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
+from edgekd.train.evaluate import best_device
 from edgekd.train.loop import State, Trainer, launch
 from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -28,7 +29,7 @@ def open_split(recipe: Recipe, split: str | None = None) -> Layout:
 
 def student_part(recipe: Recipe) -> Recipe:
     """The baseline: the student alone on the labels."""
-    task = recipe.task.model_copy(update={"weighting": "plain"})
+    task = TaskRecipe(auxiliary=recipe.task.auxiliary, class_weights=recipe.task.class_weights)
     return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
 
 
@@ -60,6 +61,12 @@ def distillation_part(recipe: Recipe) -> Recipe:
     """
     for transfer in recipe.transfer:
         transfer_class(transfer)
+    height, width = recipe.data.crop or recipe.data.size
+    if recipe.task.weighting == "difficulty" and recipe.task.min_kept >= height * width:
+        raise UsageError(
+            f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so none would be relatively hard; "
+            f"set task.min_kept={height * width // 20}, a twentieth of them, as the paper's 25000 are of 512x1024."
+        )
     return recipe.model_copy(update={"objective": "distillation"})
 
 
@@ -68,7 +75,7 @@ def _supervised(recipe: Recipe, num_classes: int) -> Objective:
 
 
 def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
-    noiser = LabelNoiser(num_classes, gain=recipe.teacher.label_gain)
+    noiser = LabelNoiser(num_classes)
     return LabelAssisted(build_segmenter(recipe.student, num_classes, in_channels=4), recipe.task, noiser, recipe.teacher.consistency)
 
 
@@ -93,9 +100,13 @@ def load_teacher(recipe: Recipe, num_classes: int) -> Teacher:
     if recipe.teacher.run is None:
         raise UsageError("A distillation needs a teacher: give --teacher RUN, or set teacher.model or teacher.label_assisted.")
     model, about = load_segmenter(Path(recipe.teacher.run), num_classes)
+    if recipe.teacher.label_assisted and about.in_channels == 3:
+        raise UsageError(
+            f"The method {recipe.method} wants a label-assisted teacher, and {recipe.teacher.run} is none; leave --teacher out."
+        )
     noiser = None
     if about.in_channels > 3:
-        noiser = LabelNoiser(num_classes, weights=recipe.teacher.label_weights, gain=recipe.teacher.label_gain, sigma=DISTILL_SIGMA)
+        noiser = LabelNoiser(num_classes, weights=recipe.teacher.label_weights, sigma=DISTILL_SIGMA)
     return Teacher(model, noiser, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer))
 
 
@@ -113,6 +124,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     """
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     run = RunFolder(folder)
+    if not resume:
+        run.refuse_if_taken(overwrite)
     fabric = launch(recipe.train)
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
@@ -143,6 +156,9 @@ def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bo
     """
     recipe = distillation_part(recipe)
     if recipe.teacher.run is None:
+        if not resume:
+            RunFolder(folder).refuse_if_taken(overwrite)
+        check_before_teacher(recipe)
         recipe = _with_teacher_run(recipe, ensure_teacher(recipe, folder.parent))
     train(recipe, folder, resume=resume, overwrite=overwrite)
     return recipe
@@ -153,13 +169,29 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     recipe = run_recipe(run)
     layout = open_split(recipe)
     student, _ = load_segmenter(run, len(layout.classes))
+    student = student.to(best_device())
     teacher = load_teacher(recipe, len(layout.classes))
+    teacher.to(best_device(), torch.contiguous_format)
     with progress("difficulty maps") as update:
         return dump_difficulty(student, teacher, recipe, layout, count, run, update)
 
 
 def _with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
     return recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"run": str(run)})})
+
+
+def check_before_teacher(recipe: Recipe) -> None:
+    """Build the distillation with an untrained teacher, so that what is wrong with it does not wait until that is trained.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    num_classes = len(open_split(recipe).classes)
+    bare: dict[str, Any] = {"weights": None}
+    in_channels = 4 if recipe.teacher.label_assisted else 3
+    teacher = build_segmenter(teacher_part(recipe).student.model_copy(update=bare), num_classes, in_channels)
+    student = build_segmenter(recipe.student.model_copy(update=bare), num_classes)
+    Distillation(student, Teacher(teacher), recipe.task, recipe.transfer, recipe.data.layout)
 
 
 def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
@@ -175,7 +207,7 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
         note(f"Training the teacher first, into {folder}")
         train(part, folder, overwrite=True)
         return folder
-    if load_recipe(folder) != part:
+    if _essence(load_recipe(folder)) != _essence(part):
         raise UsageError(f"{folder} holds a teacher of another recipe; remove it, or name the teacher you want with --teacher.")
     steps = [record["step"] for record in run.history()]
     if run.best.exists() and steps and steps[-1] >= part.train.steps:
@@ -184,6 +216,13 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
         note(f"Resuming the teacher in {folder}")
         train(part, folder, resume=True)
     return folder
+
+
+def _essence(recipe: Recipe) -> Recipe:
+    """The recipe without what does not change its result."""
+    data = recipe.data.model_copy(update={"workers": None})
+    train = recipe.train.model_copy(update={"log_every": 1, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
+    return recipe.model_copy(update={"data": data, "train": train})
 
 
 def run_recipe(folder: Path) -> Recipe:

@@ -8,7 +8,7 @@ from edgekd.console import Update, progress
 from edgekd.data import Layout, open_layout
 from edgekd.models import load_segmenter
 from edgekd.pipeline import open_split, run_recipe
-from edgekd.train.evaluate import evaluate, pairs
+from edgekd.train.evaluate import best_device, evaluate, pairs
 from edgekd_runtime.accuracy import Accuracy, score
 from edgekd_runtime.artifact import Artifact, find_models
 from edgekd_runtime.backends import open_session
@@ -52,7 +52,7 @@ def score_model(path: Path, *, split: str | None, root: str | None, size: tuple[
     layout = open_split(recipe, split)
     model, about = load_segmenter(path, len(layout.classes))
     with progress("eval") as update:
-        accuracy = evaluate(model, layout, size or recipe.data.size, update=update)
+        accuracy = evaluate(model.to(best_device()), layout, size or recipe.data.size, update=update)
     return Scored(accuracy, split or recipe.data.val, len(layout), about.classes, privileged=about.in_channels > 3)
 
 

@@ -51,6 +51,7 @@ TINY = {
     },
     "student": {"name": "lraspp-mobilenetv3_small_050", "output_stride": 32, "head_channels": 16},
     "teacher": {"model": {"name": "fcn-resnet10t", "output_stride": 32, "head_channels": 16}},
+    "task": {"min_kept": 150},
     "transfer": [{"method": "cwd"}],
     "train": {"steps": 6, "batch_size": 4, "lr": 0.01, "val_every": 3, "log_every": 1},
 }

@@ -101,20 +101,15 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         EdgeKDError: If the file is missing, truncated or no image.
     """
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
-def read_mask(path: str | Path) -> NDArray[Any]:
-    """Decode a mask as stored: H×W, or H×W×3 RGB where the file has colours; palette PNGs give their indices.
+def decode(path: str | Path, flags: int) -> NDArray[Any]:
+    """Decode an image file with OpenCV's flags.
 
     Raises:
         EdgeKDError: If the file is missing, truncated or no image.
     """
-    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
-    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels
-
-
-def _decode(path: str | Path, flags: int) -> NDArray[Any]:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -132,10 +127,11 @@ def _decode(path: str | Path, flags: int) -> NDArray[Any]:
 
 def _truncated(data: NDArray[np.uint8]) -> bool:
     """True for a PNG or JPEG without its end marker: OpenCV fills the missing rows with grey and says nothing."""
-    head, tail = data[:8].tobytes(), data[-64:].tobytes()
-    if head.startswith(b"\x89PNG"):
-        return b"IEND" not in tail
-    return head.startswith(b"\xff\xd8") and b"\xff\xd9" not in tail
+    content = data.tobytes()
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content
+    # a thumbnail in the first half has an end marker of its own
+    return content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < len(content) // 2
 
 
 def parse_size(text: str) -> tuple[int, int]:

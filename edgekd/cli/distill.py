@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from edgekd.cli.options import next_command, recipe_from, recipe_options, run_options
-from edgekd_runtime.errors import UsageError
+from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
 
 
 @click.command()
@@ -32,9 +31,8 @@ def command(
     from edgekd.distill.methods import method_recipe
 
     if resume:
-        if out is None:
-            raise UsageError("--resume needs --out, the run to go on with.")
-        recipe = pipeline.run_recipe(out)
+        refuse_beside_resume(click.get_current_context())
+        recipe = pipeline.run_recipe(out)  # type: ignore[arg-type]  # just checked
     else:
         pieces = [{**method_recipe(method), "method": method}] if method else []
         if teacher:

@@ -36,6 +36,7 @@ def command(
     from edgekd.export.parity import ParityLimits
     from edgekd.pipeline import open_split, run_recipe
 
+    run = run if run.is_dir() else run.parent
     recipe = run_recipe(run)
     if data_root:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": data_root})})

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from edgekd.config import Recipe, assignment, load_recipe
+from edgekd_runtime.errors import UsageError
 from edgekd_runtime.files import parse_size
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,8 +23,8 @@ def _chain(*options: Callable[[F], F]) -> Callable[[F], F]:
 recipe_options = _chain(
     click.option("--recipe", default="camvid", show_default=True, help="A shipped recipe, a YAML file, or a run folder."),
     click.option("--data-root", help="Folder of the data set."),
-    click.option("--student", help="HEAD-BACKBONE, e.g. deeplabv3-resnet18."),
-    click.option("--weights", help="The student's backbone weights: timm, or a local ImageNet checkpoint."),
+    click.option("--student", help="HEAD-BACKBONE of what is trained, e.g. deeplabv3-resnet18."),
+    click.option("--weights", help="Backbone weights of what is trained: timm, or a local ImageNet checkpoint."),
     click.option("--imgsz", metavar="HxW", help="Network input for validation and export, e.g. 360x480."),
     click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps."),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images a step, over all processes."),
@@ -39,6 +41,20 @@ run_options = _chain(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def refuse_beside_resume(ctx: click.Context) -> None:
+    """A resumed run goes on by its own recipe, so nothing else may be asked of it.
+
+    Raises:
+        UsageError: If --out is missing, or another option was given.
+    """
+    allowed = {"resume", "out", "dump_difficulty"}
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and name not in allowed]
+    if ctx.params["out"] is None:
+        raise UsageError("--resume needs --out, the run to go on with.")
+    if given:
+        raise UsageError(f"--resume goes on by the run's own recipe; leave --{given[0].replace('_', '-')} out.")
 
 
 def size_option(text: str | None) -> tuple[int, int] | None:

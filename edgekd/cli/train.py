@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from edgekd.cli.options import next_command, recipe_from, recipe_options, run_options
-from edgekd_runtime.errors import UsageError
+from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
 
 
 @click.command()
@@ -22,13 +21,25 @@ def command(part: str, label_assisted: bool, out: Path | None, resume: bool, ove
     from edgekd import pipeline
 
     if resume:
-        if out is None:
-            raise UsageError("--resume needs --out, the run to go on with.")
-        recipe = pipeline.run_recipe(out)
+        refuse_beside_resume(click.get_current_context())
+        recipe = pipeline.run_recipe(out)  # type: ignore[arg-type]  # just checked
+    elif part == "teacher" or label_assisted:
+        piece = {"teacher": {"label_assisted": True}} if label_assisted else {}
+        recipe = pipeline.teacher_part(recipe_from(_of_teacher(options, label_assisted), piece))
     else:
-        recipe = recipe_from(options, {"teacher": {"label_assisted": True}} if label_assisted else {})
-        recipe = pipeline.teacher_part(recipe) if part == "teacher" or label_assisted else pipeline.student_part(recipe)
+        recipe = pipeline.student_part(recipe_from(options))
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.train(recipe, folder, resume=resume, overwrite=overwrite)
     following = "edgekd distill --teacher" if recipe.method.endswith("teacher") else "edgekd export"
     next_command(f"{following} {folder}")
+
+
+def _of_teacher(options: dict[str, Any], label_assisted: bool) -> dict[str, Any]:
+    """--steps, --student and --weights mean the model that is trained, here the teacher; LAD's has the student's architecture."""
+    targets = (
+        {"steps": "teacher.steps"}
+        if label_assisted
+        else {"steps": "teacher.steps", "student": "teacher.model.name", "weights": "teacher.model.weights"}
+    )
+    moved = tuple(f"{key}={options[name]}" for name, key in targets.items() if options[name] is not None)
+    return {**options, **dict.fromkeys(targets), "assignments": moved + options["assignments"]}

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgekd.data.layout import Layout, Sample
 from edgekd_runtime.classes import IGNORE, ClassSet
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import read_image, read_mask
+from edgekd_runtime.files import decode, read_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _UNKNOWN = -1
@@ -51,6 +54,21 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES}
 
 
+def read_mask(path: Path) -> NDArray[Any]:
+    """Decode a mask as stored: H×W values, or H×W×3 RGB where the file has colours; palette PNGs give their indices.
+
+    Raises:
+        EdgeKDError: If the file is missing, truncated or no image.
+    """
+    pixels = decode(path, cv2.IMREAD_UNCHANGED)
+    if pixels.ndim == 2:
+        return pixels
+    with Image.open(path) as stored:
+        if stored.mode == "P":  # OpenCV resolves the palette
+            return np.asarray(stored)
+    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
+
+
 class FileLayout(Layout):
     """Image–mask pairs on disk.
 
@@ -58,11 +76,14 @@ class FileLayout(Layout):
         pairs: (image, mask) paths.
         faults: Sentences about files without a partner, for ``edgekd data check``.
         classes: Names and palette.
-        table: From `label_table`.
+        table: From `label_table`, for masks that store values.
+        colours: Masks may store the palette's colours instead; black is then ignored unless it is a class.
     """
 
-    def __init__(self, pairs: list[tuple[Path, Path]], faults: list[str], classes: ClassSet, table: NDArray[np.int16]) -> None:
-        self.pairs, self.faults, self.classes, self._table = pairs, faults, classes, table
+    def __init__(
+        self, pairs: list[tuple[Path, Path]], faults: list[str], classes: ClassSet, table: NDArray[np.int16], colours: bool = False
+    ) -> None:
+        self.pairs, self.faults, self.classes, self._table, self._colours = pairs, faults, classes, table, colours
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -73,15 +94,15 @@ class FileLayout(Layout):
     def read(self, index: int) -> Sample:
         image_file, mask_file = self.pairs[index]
         image, stored = read_image(image_file), read_mask(mask_file)
-        if stored.ndim == 3:
-            stored = self._from_colours(stored, mask_file)
-        if image.shape[:2] != stored.shape:
+        if image.shape[:2] != stored.shape[:2]:
             raise EdgeKDError(
                 f"{mask_file} is {_size(stored)} but its image {image_file} is {_size(image)}; make them the same size (nearest for masks)."
             )
-        return Sample(image, self._classes_of(stored, mask_file))
+        if stored.ndim == 3:
+            return Sample(image, self._classes_of_colours(stored, mask_file))
+        return Sample(image, self._classes_of_values(stored, mask_file))
 
-    def _classes_of(self, stored: NDArray[np.integer], mask_file: Path) -> NDArray[np.uint8]:
+    def _classes_of_values(self, stored: NDArray[np.integer], mask_file: Path) -> NDArray[np.uint8]:
         highest = int(stored.max())
         mapped = self._table[np.minimum(stored, 255)] if highest > 255 else self._table[stored]
         if highest > 255 or (mapped == _UNKNOWN).any():
@@ -90,9 +111,11 @@ class FileLayout(Layout):
             raise EdgeKDError(f"{mask_file} has the label value {value}, which is no class here (known: {known}); map or ignore it.")
         return mapped.astype(np.uint8)
 
-    def _from_colours(self, mask: NDArray[np.uint8], mask_file: Path) -> NDArray[np.integer]:
-        if (mask == mask[..., :1]).all():
-            return mask[..., 0]
+    def _classes_of_colours(self, mask: NDArray[np.uint8], mask_file: Path) -> NDArray[np.uint8]:
+        if not self._colours:
+            if (mask == mask[..., :1]).all():  # values, stored three times
+                return self._classes_of_values(mask[..., 0], mask_file)
+            raise EdgeKDError(f"{mask_file} stores colours; give the classes' colours as palette in dataset.yaml, or store class values.")
         packed = mask.astype(np.int64) @ np.array([65536, 256, 1])
         result = np.full(packed.shape, -1, np.int64)
         for index, colour in enumerate(self.classes.palette):
@@ -101,7 +124,7 @@ class FileLayout(Layout):
         if (result < 0).any():
             unknown = tuple(int(value) for value in mask[result < 0][0])
             raise EdgeKDError(f"{mask_file} has the colour {unknown}, which is in no class's palette; add it or store class indices.")
-        return result
+        return result.astype(np.uint8)
 
 
 def _size(array: NDArray[np.generic]) -> str:

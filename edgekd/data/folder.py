@@ -1,7 +1,7 @@
 """Your own data: folders of images and masks, described by a `dataset.yaml`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class FolderFile(Strict):
 
     Attributes:
         names: Class names in label order.
-        palette: One RGB colour a class; made up where absent.
+        palette: One RGB colour a class, for pictures and for masks that store colours; made up where absent.
         mapping: Stored mask value → class index; the identity where absent.
         ignore: Stored mask values that no loss and no metric counts.
     """
@@ -24,7 +24,7 @@ class FolderFile(Strict):
     names: list[str] = Field(min_length=1, max_length=255)
     palette: list[tuple[int, int, int]] | None = None
     mapping: dict[int, int] | None = None
-    ignore: list[int] = [IGNORE]
+    ignore: list[Annotated[int, Field(ge=0, le=255)]] = [IGNORE]
 
 
 class Folder(FileLayout):
@@ -50,7 +50,9 @@ class Folder(FileLayout):
         if wrong:
             raise EdgeKDError(f"{root}/dataset.yaml maps {wrong[0]}, but values are 0–255 and classes 0–{count - 1}.")
         pairs, faults = pair_files(*self._folders(Path(root), split), self.tree)
-        super().__init__(pairs, faults, ClassSet(tuple(description.names), palette), label_table(mapping, description.ignore))
+        super().__init__(
+            pairs, faults, ClassSet(tuple(description.names), palette), label_table(mapping, description.ignore), bool(description.palette)
+        )
 
     def _describe(self, path: Path) -> FolderFile:
         if not path.is_file():

@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.layout import Layout
 from edgekd.data.transforms import to_tensors, train_transform
+from edgekd_runtime.errors import EdgeKDError
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -33,10 +34,18 @@ class TrainSet(Dataset[Pair]):
     def __getitem__(self, position: int) -> Pair:
         epoch, offset = divmod(position, len(self._layout))
         index = int(_order(len(self._layout), self._seed, epoch)[offset])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
-            image, label = self._transform(*to_tensors(self._layout.read(index)))
+        sample = self._layout.read(index)
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
+        image, label = self._transform(*to_tensors(sample))
+        torch.set_rng_state(before)
         return image.as_subclass(torch.Tensor), label.as_subclass(torch.Tensor)
+
+    def __getitems__(self, positions: list[int]) -> list[Pair] | EdgeKDError:
+        try:
+            return [self[position] for position in positions]
+        except EdgeKDError as error:  # raised again by `checked`: from a worker it would come with a traceback in its message
+            return error
 
 
 @lru_cache(maxsize=2)
@@ -72,7 +81,7 @@ class Positions:
 def train_loader(
     layout: Layout, data: DataRecipe, train: TrainRecipe, *, start: int = 0, rank: int = 0, world: int = 1
 ) -> DataLoader[Pair]:
-    """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on."""
+    """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on; pass each through `checked`."""
     workers = min(4, max(1, len(os.sched_getaffinity(0)) - 1)) if data.workers is None else data.workers
     return DataLoader(
         TrainSet(layout, data, train.seed),
@@ -81,8 +90,24 @@ def train_loader(
         prefetch_factor=2 if workers else None,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread,
+        collate_fn=_collate,
         generator=torch.Generator(),  # its base seed is never used; without this it would be drawn from the run's own
     )
+
+
+def _collate(samples: list[Pair] | EdgeKDError) -> list[torch.Tensor] | EdgeKDError:
+    return samples if isinstance(samples, EdgeKDError) else default_collate(samples)
+
+
+def checked(batch: list[torch.Tensor] | EdgeKDError) -> list[torch.Tensor]:
+    """A batch, or the error that stopped its making.
+
+    Raises:
+        EdgeKDError: If a sample can't be read; names the file.
+    """
+    if isinstance(batch, EdgeKDError):
+        raise batch
+    return batch
 
 
 def _one_thread(worker: int) -> None:

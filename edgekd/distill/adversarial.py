@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from edgekd.distill.transfer import Pair, Transfer, Widths
+from edgekd.distill.transfer import NotNegative, Pair, Transfer, Widths
 
 
 class SelfAttention(nn.Module):
@@ -53,7 +53,7 @@ class Adversarial(Transfer):
     paper = "Liu et al. 2019; SAGAN, Zhang et al. 2019"
     default_weight = 1.0
 
-    def __init__(self, widths: Widths, generator: float = 0.001, judge: float = 0.1) -> None:
+    def __init__(self, widths: Widths, generator: NotNegative = 0.001, judge: NotNegative = 0.1) -> None:
         super().__init__()
         self.generator, self.judge = generator, judge
         self.discriminator = discriminator(widths.num_classes)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from edgekd.distill.precision import float32
 from edgekd.distill.reduce import world_size
 from edgekd.distill.resize import labels_at
-from edgekd.distill.transfer import Pair, Transfer, Widths
+from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
 
 _BLOCK = 1 << 24
 """Similarities held at a time: 64 MiB in float32."""
@@ -124,7 +124,7 @@ def memory_similarity(student: Tensor, teacher: Tensor, contrasts: Tensor, tempe
 
 
 class CrossImageSimilarity(Transfer):
-    """The mini-batch part and both memories.
+    """The mini-batch part, over the images of this process, and both memories, over all processes.
 
     Args:
         widths: Channel counts.
@@ -145,15 +145,15 @@ class CrossImageSimilarity(Transfer):
     def __init__(
         self,
         widths: Widths,
-        temperature: float = 0.1,
-        minibatch: float = 1.0,
-        pixel: float = 0.1,
-        region: float | None = None,
-        pixel_memory: int = 20_000,
-        region_memory: int = 2_000,
-        pixel_contrasts: int = 4096,
-        region_contrasts: int = 1024,
-        pixels: int = 16,
+        temperature: Positive = 0.1,
+        minibatch: NotNegative = 1.0,
+        pixel: NotNegative = 0.1,
+        region: NotNegative | None = None,
+        pixel_memory: Count = 20_000,
+        region_memory: Count = 2_000,
+        pixel_contrasts: Count = 4096,
+        region_contrasts: Count = 1024,
+        pixels: Count = 16,
     ) -> None:
         super().__init__()
         if region is None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.transfer import Pair, Transfer, Widths
+from edgekd.distill.transfer import Pair, Positive, Transfer, Widths
 
 
 @float32
@@ -32,17 +32,17 @@ class ChannelKD(Transfer):
     Args:
         widths: Channel counts.
         temperature: T.
-        on: ``logits`` or ``features`` (published weight 50; divides by the student's channels, as the public code does).
+        maps: ``logits`` or ``features`` (published weight 50; divides by the student's channels, as the public code does).
     """
 
     paper = "Shu et al. 2021"
     default_weight = 3.0
 
-    def __init__(self, widths: Widths, temperature: float = 4.0, on: Literal["logits", "features"] = "logits") -> None:
+    def __init__(self, widths: Widths, temperature: Positive = 4.0, maps: Literal["logits", "features"] = "logits") -> None:
         super().__init__()
         self.temperature = temperature
-        self.projection = nn.Conv2d(widths.student, widths.teacher, 1, bias=False) if on == "features" else None
-        if on == "features":
+        self.projection = nn.Conv2d(widths.student, widths.teacher, 1, bias=False) if maps == "features" else None
+        if maps == "features":
             self.default_weight = 50.0  # type: ignore[misc]  # published for this form alone
 
     def forward(self, pair: Pair) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from edgekd.distill.at import attention
 from edgekd.distill.precision import float32
 from edgekd.distill.resize import upsample
-from edgekd.distill.transfer import Pair, Transfer
+from edgekd.distill.transfer import NotNegative, Pair, Transfer
 
 
 @float32
@@ -18,16 +18,23 @@ def double_similarity(student_stages: Sequence[Tensor], teacher_stages: Sequence
     """PSD: how attention differs between each two stages; CSD: how classes overlap in space.
 
     Args:
-        student_stages: [aux_logits, features, logits], each B×·×h×w.
+        student_stages: [aux_logits, features, logits], each B×·×h×w; other sizes are resized to the logits'.
         teacher_stages: Likewise.
 
     Returns:
         (pixel, category), both 0 at identity.
     """
+    student_stages, teacher_stages = (
+        [upsample(stage, _size(stages[-1])) for stage in stages] for stages in (student_stages, teacher_stages)
+    )
     pixel = torch.stack(
         [F.mse_loss(s, t) for s, t in zip(_attention_changes(student_stages), _attention_changes(teacher_stages), strict=True)]
     ).mean()
     return pixel, F.mse_loss(_category_gram(student_stages[-1]), _category_gram(teacher_stages[-1]))
+
+
+def _size(stage: Tensor) -> tuple[int, int]:
+    return stage.shape[-2], stage.shape[-1]
 
 
 def _attention_changes(stages: Sequence[Tensor]) -> list[Tensor]:
@@ -52,7 +59,7 @@ class DoubleSimilarity(Transfer):
     default_weight = 1.0
     needs = frozenset({"auxiliary"})
 
-    def __init__(self, pixel: float = 1000.0, category: float = 10.0) -> None:
+    def __init__(self, pixel: NotNegative = 1000.0, category: NotNegative = 10.0) -> None:
         super().__init__()
         self.pixel, self.category = pixel, category
 
@@ -61,7 +68,6 @@ class DoubleSimilarity(Transfer):
         for output in (pair.student, pair.teacher):
             if output.aux_logits is None:
                 raise ValueError("DSD needs auxiliary logits of both models")
-            size = (output.logits.shape[-2], output.logits.shape[-1])
-            stages.append([upsample(output.aux_logits, size), output.features, output.logits])
+            stages.append([output.aux_logits, output.features, output.logits])
         pixel, category = double_similarity(*stages)
         return self.pixel * pixel + self.category * category

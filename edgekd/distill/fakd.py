@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from edgekd.distill.precision import float32
 from edgekd.distill.resize import labels_at
 from edgekd.distill.statistics import ClassStatistics
-from edgekd.distill.transfer import Pair, Transfer, Widths
+from edgekd.distill.transfer import NotNegative, Pair, Positive, Transfer, Widths
 
 _TINY = 1e-30
 _CHUNK = 1 << 22
@@ -139,7 +139,7 @@ class AugmentedKD(Transfer):
     paper = "FAKD, arXiv 2208.14143"
     needs = frozenset({"labels"})
 
-    def __init__(self, widths: Widths, strength: float = 1.0, covariance: Literal["diagonal", "full"] = "diagonal") -> None:
+    def __init__(self, widths: Widths, strength: NotNegative = 1.0, covariance: Literal["diagonal", "full"] = "diagonal") -> None:
         super().__init__()
         self.strength = strength
         self.statistics = ClassStatistics(widths.num_classes, widths.student, full=covariance == "full")
@@ -181,7 +181,7 @@ class AugmentedChannelKD(AugmentedKD):
     data_weights = {"ade20k": 10.0}
 
     def __init__(
-        self, widths: Widths, strength: float = 1.0, covariance: Literal["diagonal", "full"] = "diagonal", temperature: float = 1.0
+        self, widths: Widths, strength: NotNegative = 1.0, covariance: Literal["diagonal", "full"] = "diagonal", temperature: Positive = 1.0
     ) -> None:
         super().__init__(widths, strength, covariance)
         self.temperature = temperature

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.transfer import Pair, Transfer
+from edgekd.distill.transfer import Pair, Positive, Transfer
 
 
 @float32
@@ -34,7 +34,7 @@ class PixelKD(Transfer):
     paper = "Hinton et al. 2015"
     default_weight = 1.0
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: Positive = 1.0) -> None:
         super().__init__()
         self.temperature = temperature
 

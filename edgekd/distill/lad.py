@@ -37,17 +37,17 @@ class LabelNoiser(nn.Module):
         num_classes: C.
         weights: ``normal`` draws w ~ N(0, 1) fresh for each image; ``table`` spaces the C+1 classes evenly over [−1.1, 1.0],
             which is the public code's table at C = 21.
-        gain: g; None = 100/58, for normalised images.
+        gain: g.
         sigma: s.
     """
 
     table: Tensor | None
 
     def __init__(
-        self, num_classes: int, *, weights: Literal["normal", "table"] = "normal", gain: float | None = None, sigma: float = TRAIN_SIGMA
+        self, num_classes: int, *, weights: Literal["normal", "table"] = "normal", gain: float = NORMALIZED_GAIN, sigma: float = TRAIN_SIGMA
     ) -> None:
         super().__init__()
-        self.num_classes, self.gain, self.sigma = num_classes, gain or NORMALIZED_GAIN, sigma
+        self.num_classes, self.gain, self.sigma = num_classes, gain, sigma
         table = torch.linspace(-1.1, 1.0, num_classes + 1) if weights == "table" else None
         self.register_buffer("table", table, persistent=False)
 

@@ -1,7 +1,7 @@
-"""Losses compute in float32, whatever autocast is doing around them."""
+"""Losses compute in float32 or better, whatever autocast is doing around them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -12,21 +12,36 @@ R = TypeVar("R")
 
 
 def float32(function: Callable[P, R]) -> Callable[P, R]:
-    """Run `function` with autocast off and its half-precision tensors (also those in lists) as float32; float64 stays."""
+    """Run `function` with autocast off, its floating tensors (also in lists) in one dtype, its integer tensors as int64.
+
+    The dtype is float32, or float64 where any of them is.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        widened = [_widen(value) for value in args]
-        device = next((value.device.type for value in widened if isinstance(value, Tensor)), "cpu")
+        tensors = list(_tensors([*args, *kwargs.values()]))
+        dtype = torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
+        device = tensors[0].device.type if tensors else "cpu"
         with torch.autocast(device, enabled=False):
-            return function(*widened, **{key: _widen(value) for key, value in kwargs.items()})  # type: ignore[arg-type]
+            widened = {key: _widen(value, dtype) for key, value in kwargs.items()}
+            return function(*(_widen(value, dtype) for value in args), **widened)  # type: ignore[arg-type]
 
     return wrapper
 
 
-def _widen(value: object) -> object:
-    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-        return value.float()
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return [_widen(item) for item in value]
+def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+def _widen(value: object, dtype: torch.dtype) -> object:
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            return value.to(dtype)
+        return value if value.dtype == torch.bool else value.long()
+    if isinstance(value, (list, tuple)):
+        return [_widen(item, dtype) for item in value] if any(True for _ in _tensors(value)) else value
     return value

@@ -49,7 +49,8 @@ def teacher_agreement(
 def pixel_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Cross entropy of the resized logits at every pixel, B×H×W; 0 where ignored."""
     size = (labels.shape[-2], labels.shape[-1])
-    return F.cross_entropy(upsample(logits, size), labels, class_weights, ignore_index=IGNORE, reduction="none")
+    known = labels.masked_fill(labels >= logits.shape[1], IGNORE)
+    return F.cross_entropy(upsample(logits, size), known, class_weights, ignore_index=IGNORE, reduction="none")
 
 
 @float32
@@ -61,18 +62,18 @@ def hard_pixels(logits: Tensor, labels: Tensor, threshold: float = 0.7, min_kept
         labels: B×H×W, 255 = ignore.
         threshold: A pixel is hard when its label's probability is at or below
             max(threshold, the min_kept-th smallest probability of the batch).
-        min_kept: Pixels of the batch kept at least; more than there are valid ones means all of those.
+        min_kept: Pixels of the batch (of this process) kept at least; more than there are valid ones means all of those.
 
     Returns:
         bool B×H×W; False where ignored.
     """
     with torch.no_grad():
-        return hard_from_loss(pixel_cross_entropy(logits, labels), labels, threshold, min_kept)
+        loss = pixel_cross_entropy(logits, labels)
+        return hard_from_loss(loss, labels < logits.shape[1], threshold, min_kept)
 
 
-def hard_from_loss(loss: Tensor, labels: Tensor, threshold: float, min_kept: int) -> Tensor:
-    """`hard_pixels` from the unweighted `pixel_cross_entropy`, which is −log of the probability it needs."""
-    valid = labels != IGNORE
+def hard_from_loss(loss: Tensor, valid: Tensor, threshold: float, min_kept: int) -> Tensor:
+    """`hard_pixels` from the unweighted `pixel_cross_entropy`, which is −log of the probability it needs, and the valid pixels."""
     probability = torch.exp(-loss.detach())  # 1 where ignored
     hard = valid & (probability <= threshold)
     kept = min(min_kept, int(valid.sum()))
@@ -109,6 +110,7 @@ def relative_difficulty_loss(
     Returns:
         Scalar; 0 for an empty choice.
     """
+    labels = labels.long()
     loss = pixel_cross_entropy(student_logits, labels)
     weighted = loss if class_weights is None else loss * class_weights.to(loss)[labels.clamp_max(len(class_weights) - 1)]
     return chosen_mean(weighted, difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept), reduction)
@@ -116,7 +118,7 @@ def relative_difficulty_loss(
 
 def difficulty_mask(loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: Mode, threshold: float, min_kept: int) -> Tensor:
     """TSE's choice of pixels, bool B×H×W, from the student's unweighted `pixel_cross_entropy`."""
-    student_hard = hard_from_loss(loss, labels, threshold, min_kept)
+    student_hard = hard_from_loss(loss, labels < teacher_logits.shape[1], threshold, min_kept)
     teacher_hard = student_hard if mode == "ohem" else hard_pixels(teacher_logits, labels, threshold, min_kept)
     return MODES[mode](student_hard, teacher_hard)
 

@@ -1,8 +1,11 @@
 """The transfers by name. To add one: write its file and a line here."""
 
 from inspect import signature
+from typing import Any, get_type_hints
 
-from edgekd.config import TransferRecipe, nearest
+from pydantic import create_model
+
+from edgekd.config import Strict, TransferRecipe, nearest, validate
 from edgekd.distill.adversarial import Adversarial
 from edgekd.distill.at import AttentionTransfer
 from edgekd.distill.cirkd import CrossImageSimilarity
@@ -32,28 +35,32 @@ TRANSFERS: dict[str, type[Transfer]] = {
 
 
 def transfer_class(recipe: TransferRecipe) -> type[Transfer]:
-    """The class of a transfer, its options checked by name.
+    """The class of a transfer, its options checked.
 
     Raises:
-        UsageError: If the method or an option is unknown.
+        UsageError: If the method or an option is unknown, or an option's value is wrong.
     """
     if recipe.method not in TRANSFERS:
         raise UsageError(f"Unknown transfer {recipe.method!r}{nearest(recipe.method, TRANSFERS)}; `edgekd methods` lists them.")
     kind = TRANSFERS[recipe.method]
-    known = [name for name in signature(kind).parameters if name != "widths"]
-    for option in recipe.options:
-        if option not in known:
-            raise UsageError(
-                f"The transfer {recipe.method} has no option {option!r}{nearest(option, known)}; it has: {', '.join(known) or 'none'}."
-            )
+    validate(_options_model(kind), recipe.options, f"transfer {recipe.method}")
     return kind
+
+
+def _options_model(kind: type[Transfer]) -> type[Strict]:
+    """The constructor's parameters as a strict model."""
+    hints = get_type_hints(kind.__init__, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], parameter.default) for name, parameter in signature(kind).parameters.items() if name != "widths"
+    }
+    return create_model(kind.__name__, __base__=Strict, **fields)
 
 
 def build_transfer(recipe: TransferRecipe, widths: Widths) -> tuple[float, Transfer]:
     """The weight and the module of a transfer.
 
     Raises:
-        UsageError: If the method or an option is unknown or has a wrong value.
+        UsageError: If the method or an option is unknown, or an option's value is wrong.
     """
     kind = transfer_class(recipe)
     own = {"widths": widths} if "widths" in signature(kind).parameters else {}

@@ -43,7 +43,7 @@ class ClassStatistics(nn.Module):
             features: N×A.
             labels: N; values that are no class (255) are left out.
         """
-        classes = len(self.count)
+        classes, labels = len(self.count), labels.long()
         with torch.autocast(features.device.type, enabled=False):
             features = features.detach().to(self.mean.dtype)
             # a one-hot product is one GEMM, and unlike index_add the same from run to run on CUDA

@@ -38,7 +38,7 @@ class TaskLoss(nn.Module, ABC):
     def forward(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
         """Loss parts, already weighted: ``task`` and, with an auxiliary head, ``auxiliary``."""
         heads = {"task": (1.0, student.logits, teacher.logits if teacher else None)}
-        if student.aux_logits is not None and self.recipe.auxiliary:
+        if student.aux_logits is not None:  # also at weight 0, so that DDP sees every parameter
             aux_teacher = None if teacher is None else teacher.logits if teacher.aux_logits is None else teacher.aux_logits
             heads["auxiliary"] = (self.recipe.auxiliary, student.aux_logits, aux_teacher)
         prepared = self.prepare(teacher, labels, progress)

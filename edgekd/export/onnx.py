@@ -60,7 +60,10 @@ def export_run(
     if about.in_channels != 3:
         raise UsageError(f"{run} is a label-assisted teacher: it needs the label as input, so it can't be deployed; export its student.")
     size = size or recipe.data.size
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeKDError(f"Can't write {out}: {error.strerror}; choose another --out.") from error
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         folder = Path(temporary)
         file = folder / "model.onnx"

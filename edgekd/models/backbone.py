@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Format
 from torch import Tensor, nn
 
 from edgekd.config import nearest
@@ -36,6 +37,8 @@ class Backbone(nn.Module):
     def __init__(self, name: str, *, output_stride: int | None = None, in_channels: int = 3, weights: str | None = None) -> None:
         super().__init__()
         options: dict[str, Any] = {"in_chans": min(in_channels, 3), **({"output_stride": output_stride} if output_stride else {})}
+        if not timm.is_model(name):
+            raise UsageError(f"Unknown backbone {name!r}{nearest(name, timm.list_models())}; `edgekd models --backbones` lists them.")
         if weights == "timm":
             options["pretrained"] = True
         elif weights is not None:
@@ -53,8 +56,6 @@ class Backbone(nn.Module):
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
-    if name not in timm.list_models():
-        raise UsageError(f"Unknown backbone {name!r}{nearest(name, timm.list_models())}; `edgekd models --backbones` lists them.")
     try:
         net = timm.create_model(name, features_only=True, **options)
     except (TypeError, AssertionError, NotImplementedError) as error:
@@ -64,9 +65,11 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
     except RuntimeError as error:
         if options.get("pretrained") and "state_dict" not in options.get("pretrained_cfg_overlay", {}):
             raise EdgeKDError(f"timm has no pretrained weights for {name}: {error}; give a local file instead.") from error
-        raise
+        raise EdgeKDError(f"The weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
     except OSError as error:
         raise EdgeKDError(f"The weights of {name} can't be fetched from timm's hub; give a local file instead of `timm`.") from error
+    if getattr(net, "output_fmt", "NCHW") not in ("NCHW", Format.NCHW):
+        raise UsageError(f"{name} gives channels-last feature maps, which the heads don't read; choose a convolutional backbone.")
     if not {4, 8} <= set(net.feature_info.reduction()):
         raise UsageError(f"{name} has feature maps at strides {net.feature_info.reduction()} only; a segmenter needs 4 and 8 too.")
     return net

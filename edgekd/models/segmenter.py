@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -74,7 +75,7 @@ class Segmenter(nn.Module):
         if head_name not in HEADS or not backbone_name:
             raise UsageError(f"Unknown model {name!r}: a name is HEAD-BACKBONE, heads are {', '.join(HEADS)}{nearest(head_name, HEADS)}")
         kind = HEADS[head_name]
-        if output_stride is None and can_dilate(backbone_name):
+        if output_stride is None and timm.is_model(backbone_name) and can_dilate(backbone_name):
             output_stride = kind.default_stride
         self.name, self.num_classes, self.in_channels = name, num_classes, in_channels
         self.backbone = Backbone(backbone_name, output_stride=output_stride, in_channels=in_channels, weights=weights)

@@ -18,6 +18,10 @@ from edgekd_runtime.measurement import describe_device
 PRIVILEGED = "**Privileged score**: this teacher is shown the (noised) label, also here. No model without the label can have it."
 
 
+def _accelerator(device: str) -> str:
+    return torch.cuda.get_device_name() if device.startswith("cuda") else device
+
+
 def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
     """Write the card from the best validation in `metrics.jsonl`."""
     validations = [record for record in run.history() if "val" in record]
@@ -32,8 +36,8 @@ def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, 
 
 {PRIVILEGED if recipe.objective == "label-assisted" else ""}
 val mIoU **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
-pixel accuracy {100 * scores["pixel_accuracy"]:.2f}, \
-mAcc {100 * scores["mean_accuracy"]:.2f}
+pixel accuracy {100 * (scores["pixel_accuracy"] or 0):.2f}, \
+mAcc {100 * (scores["mean_accuracy"] or 0):.2f}
 
 | class | IoU |
 |---|---:|
@@ -41,7 +45,7 @@ mAcc {100 * scores["mean_accuracy"]:.2f}
 
 - Data: {recipe.data.layout}, split `{recipe.data.val}`, network input {recipe.data.size[0]}x{recipe.data.size[1]}, scored at label size
 - Objective: {recipe.objective}{teacher}; recipe in `recipe.yaml`
-- Trained {duration(state.seconds)} on {machine["name"]} ({machine["cores"]} cores, {device}, {processes} process(es)), \
+- Trained {duration(state.seconds)} on {machine["name"]} ({machine["cores"]} cores), {processes} process(es) on {_accelerator(device)}, \
 waiting for data {100 * state.data_seconds / max(state.seconds, 1e-9):.1f} % of it; seed {recipe.train.seed}
 - edgekd {__version__}, PyTorch {torch.__version__}, timm {timm.__version__}, Python {platform.python_version()}; \
 {datetime.now(timezone.utc).isoformat(timespec="minutes")}

@@ -17,6 +17,11 @@ from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
 from edgekd_runtime.image import fit, fit_classes
 
 
+def best_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def to_device(image: NDArray[np.uint8], device: torch.device) -> Tensor:
     """RGB uint8 H×W×3 → 1×3×H×W on the device."""
     return torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
@@ -69,7 +74,8 @@ def evaluate(
     model.eval()
     noiser = LabelNoiser(model.num_classes) if model.in_channels > 3 else None
     matrix = ConfusionMatrix(model.num_classes)
-    with torch.random.fork_rng(devices=[]):
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for index in range(rank, len(layout), world):
             torch.manual_seed(index)
             image, label = layout.read(index)
@@ -77,7 +83,7 @@ def evaluate(
             if update is not None:
                 update(index + 1, len(layout))
     model.train(training)
-    matrix.counts = sum_over_processes(torch.from_numpy(matrix.counts).to(next(model.parameters()).device)).cpu().numpy()
+    matrix.counts = sum_over_processes(torch.from_numpy(matrix.counts).to(device)).cpu().numpy()
     return matrix.accuracy()
 
 

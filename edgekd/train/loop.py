@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgekd.config import Recipe, TrainRecipe
 from edgekd.console import Update, duration, note, progress
 from edgekd.data.layout import Layout
-from edgekd.data.loader import train_loader
+from edgekd.data.loader import checked, train_loader
 from edgekd.distill.objective import Distillation, Objective
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.task import Parts
@@ -57,7 +58,10 @@ def launch(train: TrainRecipe) -> Fabric:
         raise UsageError(
             f"train.batch_size {train.batch_size} can't be split over {world} processes × {train.accumulate} parts; use a multiple."
         )
-    strategy = "ddp" if world > 1 else "auto"
+    if train.accelerator != "cpu" and torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise MissingError(f"train.devices is {devices}, but there are {torch.cuda.device_count()} GPUs here.")
+    # some backbones have stages that no head reads; buffers are equal in all processes by construction
+    strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if world > 1 else "auto"
     fabric = Fabric(
         accelerator=train.accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=PRECISION[train.precision]
     )
@@ -84,15 +88,17 @@ class Trainer:
         self.train_layout, self.val_layout = layouts
         self.state = State()
         self.memory_format = torch.channels_last if self.train.channels_last else torch.contiguous_format
-        if recipe.student.batch_norm == "freeze":
-            freeze_batch_norm(objective.student.backbone)
         if fabric.world_size > 1:
             synchronise_batch_norm(objective, fabric.device)
+        if recipe.student.batch_norm == "freeze":
+            freeze_batch_norm(objective.student.backbone)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
         self.objective = objective.to(memory_format=self.memory_format)
         self.student: Segmenter = objective.student
         optimizers = _optimizers(objective, self.train)
+        if len(optimizers) > 1 and self.train.precision == "16":
+            raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
         self.average = (
             AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(self.train.ema), use_buffers=True) if self.train.ema else None
@@ -114,7 +120,7 @@ class Trainer:
             EdgeKDError: If a loss is not finite; the last checkpoint stays.
         """
         torch.manual_seed(self.train.seed * 1000 + self.fabric.global_rank)
-        rng = self._restore() if resume else None
+        rng = self._restore() if resume else None  # set below: building the loader must not move it
         loader = train_loader(
             self.train_layout,
             self.recipe.data,
@@ -125,13 +131,16 @@ class Trainer:
         )
         batches = iter(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
         if rng is not None:
-            torch.set_rng_state(rng)
+            _set_random_state(rng)
         every = self.train.val_every or max(1, self.train.steps // 5)
         self.objective.train()
         with progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update:
             while self.state.step < self.train.steps:
                 begin = time.perf_counter()
-                parts, waited = self._step(batches)
+                try:
+                    parts, waited = self._step(batches)
+                except torch.OutOfMemoryError as error:
+                    raise EdgeKDError("The GPU is out of memory; lower train.batch_size, or raise train.accumulate.") from error
                 self.state.step += 1
                 self.state.seconds += time.perf_counter() - begin
                 self.state.data_seconds += waited
@@ -141,7 +150,7 @@ class Trainer:
                     self._save()
         return self.state
 
-    def _step(self, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[dict[str, float], float]:
+    def _step(self, batches: Iterator[Any]) -> tuple[dict[str, float], float]:
         """One optimiser step; the loss parts, and the seconds spent waiting for data."""
         factor = lr_factor(self.state.step, self.train)
         for optimizer in self.optimizers:
@@ -151,7 +160,7 @@ class Trainer:
         waited = 0.0
         for micro in range(self.train.accumulate):
             begin = time.perf_counter()
-            image, labels = next(batches)
+            image, labels = checked(next(batches))
             waited += time.perf_counter() - begin
             last = micro == self.train.accumulate - 1
             with self.fabric.no_backward_sync(self.module, enabled=not last) if self.fabric.world_size > 1 else nullcontext():
@@ -214,9 +223,9 @@ class Trainer:
                 world=self.fabric.world_size,
                 update=update,
             )
-        better = accuracy.miou > self.state.best
+        better = accuracy.miou > self.state.best or (self.fabric.is_global_zero and not self.folder.best.exists())
         if better:
-            self.state.best = accuracy.miou
+            self.state.best = 0.0 if math.isnan(accuracy.miou) else accuracy.miou  # a split without labelled pixels scores NaN
         if self.fabric.is_global_zero:
             self.folder.log({"step": self.state.step, "val": accuracy.to_json()})
             self.writer.add_scalar("val/miou", accuracy.miou, self.state.step)
@@ -235,8 +244,7 @@ class Trainer:
         return self.state.data_seconds / max(self.state.seconds, 1e-9)
 
     def _save(self) -> None:
-        rng = torch.get_rng_state()
-        everyones = self.fabric.all_gather(rng).reshape(self.fabric.world_size, -1)
+        everyones = self.fabric.all_gather(_random_state()).reshape(self.fabric.world_size, -1)
         if not self.fabric.is_global_zero:
             return
         precision = self.fabric.strategy.precision
@@ -257,23 +265,36 @@ class Trainer:
     def _restore(self) -> Tensor:
         """Load `last.pt`; returns this process's random state."""
         saved = self.folder.load_state()
-        self.state = State(saved["step"], saved["best"], saved["seconds"], saved["data_seconds"])
         try:
+            if len(saved["rng"]) != self.fabric.world_size:
+                raise UsageError(f"{self.folder.last} was written by {len(saved['rng'])} processes; resume with as many.")
             self.objective.load_state_dict(saved["objective"])
-        except RuntimeError as error:
-            raise EdgeKDError(f"{self.folder.last} is of another model: {str(error).splitlines()[-1].strip()}") from error
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        if saved["scaler"]:
-            self.fabric.strategy.precision.load_state_dict(saved["scaler"])
-        if self.average is not None:
-            self.average.load_state_dict(saved["average"])
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            if saved["scaler"]:
+                self.fabric.strategy.precision.load_state_dict(saved["scaler"])
+            if self.average is not None:
+                self.average.load_state_dict(saved["average"])
+            self.state = State(saved["step"], saved["best"], saved["seconds"], saved["data_seconds"])
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise EdgeKDError(f"{self.folder.last} is not of this recipe's model: {str(error).splitlines()[-1].strip()}") from error
         if self.fabric.is_global_zero:
             self.folder.rewind(self.state.step)
             note(f"Resuming {self.folder.path} at step {self.state.step}")
-        if len(saved["rng"]) != self.fabric.world_size:
-            raise UsageError(f"{self.folder.last} was written by {len(saved['rng'])} processes; resume with as many.")
         return saved["rng"][self.fabric.global_rank]
+
+
+def _random_state() -> Tensor:
+    """Of the CPU, and of this process's GPU where there is one, as bytes."""
+    states = [torch.get_rng_state()] + ([torch.cuda.get_rng_state()] if torch.cuda.is_available() else [])
+    return torch.cat(states)
+
+
+def _set_random_state(state: Tensor) -> None:
+    length = len(torch.get_rng_state())
+    torch.set_rng_state(state[:length].clone())
+    if torch.cuda.is_available() and len(state) > length:
+        torch.cuda.set_rng_state(state[length:].clone())
 
 
 def _optimizers(objective: Objective, train: TrainRecipe) -> list[torch.optim.Optimizer]:

@@ -42,13 +42,21 @@ class RunFolder:
         Raises:
             UsageError: If the folder holds a run already.
         """
+        self.refuse_if_taken(overwrite)
+        for stale in (self.last, self.best, self.metrics, *self.path.glob("events.out.tfevents.*")):
+            stale.unlink(missing_ok=True)
+        write_text(self.path / "recipe.yaml", dump_recipe(recipe))
+
+    def refuse_if_taken(self, overwrite: bool) -> None:
+        """Say so if a run is here already.
+
+        Raises:
+            UsageError: If the folder holds a run and it may not be replaced.
+        """
         if self.last.exists() and not overwrite:
             raise UsageError(
                 f"{self.path} holds a run already: continue it with --resume, replace it with --overwrite, or choose another --out."
             )
-        for stale in (self.last, self.best, self.metrics, *self.path.glob("events.out.tfevents.*")):
-            stale.unlink(missing_ok=True)
-        write_text(self.path / "recipe.yaml", dump_recipe(recipe))
 
     def log(self, record: dict[str, Any]) -> None:
         """Append to `metrics.jsonl`."""

@@ -29,7 +29,7 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     model = tmp_path / "student/export/fp32/model.onnx"
     of_run = json.loads(edgekd("eval", tmp_path / "student", "--json").stdout)
     of_file = json.loads(edgekd("eval", model, "--json").stdout)
-    assert of_file["miou"] == pytest.approx(of_run["miou"], abs=2e-3) and of_run["images"] == 64
+    assert of_file["miou"] == pytest.approx(of_run["miou"], abs=2e-3) and of_run["images"] == 16
     (measured,) = json.loads(edgekd("bench", tmp_path / "student/export", "--seconds", "0.2", "--json").stdout)
     assert measured["accuracy"]["miou"] == of_file["miou"]
     latency = measured["latency"]["network"]
@@ -133,7 +133,8 @@ def test_damaged_data_stops_training_by_name(camvid, edgekd, tmp_path):
     cv2.imwrite(str(camvid / "trainannot/003.png"), np.full((48, 64), 200, np.uint8))
     assert "003.png has the label value 200" in edgekd(*base, "--out", tmp_path / "a", code=1).stderr
     (camvid / "trainannot/003.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert "003.png" in edgekd(*base, "--set", "data.workers=1", "--out", tmp_path / "b", code=1).stderr
+    said = edgekd(*base, "--set", "data.workers=1", "--out", tmp_path / "b", code=1).stderr
+    assert "003.png" in said and "Traceback" not in said and len(said.strip().splitlines()) < 4
     (camvid / "trainannot/003.png").unlink()
     assert "003.png has no mask" in edgekd(*base, "--out", tmp_path / "c", code=1).stderr
 
@@ -176,4 +177,5 @@ def test_data_of_ones_own(tmp_path, edgekd, tiny_file):
     edgekd("data", "check", "folder", tmp_path / "own")
     options = ["--set", "data.layout=folder", "--set", "data.options={}", "--data-root", tmp_path / "own", "--steps", 2]
     edgekd("distill", "--recipe", tiny_file, *options, "--set", "teacher.steps=2", "--out", tmp_path / "out")
-    assert "Reusing" not in (tmp_path / "out/README.md").read_text()
+    card = (tmp_path / "out/README.md").read_text()
+    assert all(f"| {name} |" in card for name in "abc") and "| road |" not in card

@@ -55,6 +55,23 @@ def test_colour_masks_are_read_through_the_palette(tmp_path):
         open_layout("folder", "train", str(root)).read(0)
 
 
+def test_palette_pngs_are_read_as_indices(tmp_path):
+    from PIL import Image
+
+    root = folder(tmp_path)
+    picture = Image.fromarray(blocks(0, 4).astype(np.uint8), "P")
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    picture.save(root / "train/masks/0.png")
+    assert (open_layout("folder", "train", str(root)).read(0).label == blocks(0, 4)).all()
+
+
+def test_colours_without_a_palette_are_refused(tmp_path):
+    root = folder(tmp_path)
+    cv2.imwrite(str(root / "train/masks/0.png"), np.full((48, 64, 3), (10, 20, 30), np.uint8))
+    with pytest.raises(EdgeKDError, match=r"0\.png stores colours"):
+        open_layout("folder", "train", str(root)).read(0)
+
+
 def damage(camvid, fault):
     mask = camvid / "trainannot/003.png"
     image = camvid / "train/003.png"

@@ -6,7 +6,7 @@ import torch
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.layout import Layout, Sample
-from edgekd.data.loader import train_loader
+from edgekd.data.loader import checked, train_loader
 from edgekd_runtime.classes import ClassSet
 
 
@@ -30,7 +30,7 @@ class Marked(Layout):
 def batches(data=None, world=1, rank=0, start=0, workers=0, **train):
     recipe = DataRecipe(layout="x", size=(48, 64), crop=(40, 40), workers=workers, **(data or {}))
     train = TrainRecipe(**{"steps": 5, "batch_size": 4, **train})
-    return list(train_loader(Marked(), recipe, train, start=start, rank=rank, world=world))
+    return [checked(batch) for batch in train_loader(Marked(), recipe, train, start=start, rank=rank, world=world)]
 
 
 def test_workers_change_nothing():

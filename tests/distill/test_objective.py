@@ -8,7 +8,7 @@ from edgekd.config import TaskRecipe, TransferRecipe
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.methods import METHODS
 from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
-from edgekd.distill.registry import TRANSFERS
+from edgekd.distill.registry import TRANSFERS, transfer_class
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
 from edgekd_runtime.errors import UsageError
@@ -147,8 +147,23 @@ def test_what_is_lacking_is_said_before_training(models, task, transfers, messag
 
 def test_unknown_options_of_a_transfer_are_named():
     recipe = TransferRecipe(method="cwd", temprature=2)
-    with pytest.raises(UsageError, match=r"no option 'temprature'; did you mean 'temperature'"):
-        Distillation(student(), Teacher(teacher()), TaskRecipe(), [recipe])
+    with pytest.raises(UsageError, match=r"transfer cwd: unknown key 'temprature'; did you mean 'temperature'"):
+        transfer_class(recipe)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "cwd", "maps": "featurs"}, "maps: input should be 'logits' or 'features'"),
+        ({"method": "pd", "temperature": 0}, "temperature: input should be greater than 0"),
+        ({"method": "pd", "temperature": "hot"}, "temperature: input should be a valid number"),
+        ({"method": "fakd-cwd", "covariance": "ful"}, "covariance: input should be 'diagonal' or 'full'"),
+        ({"method": "cirkd", "pixels": 0}, "pixels: input should be greater than or equal to 1"),
+    ],
+)
+def test_wrong_values_of_a_transfers_options_are_named(options, message):
+    with pytest.raises(UsageError, match=message):
+        transfer_class(TransferRecipe(**options))
 
 
 def test_the_adversary_and_the_student_do_not_feel_each_others_loss(batch):

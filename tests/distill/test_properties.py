@@ -116,6 +116,42 @@ def test_fakd_pd_stays_exact_where_the_shifts_fail():
     torch.testing.assert_close(value.double(), direct_pd(s, s, LABELS[:1], weight, VARIANCE, 1.0), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_labels_of_any_integer_type_give_the_same(dtype):
+    s, t = rand(B, C, H, W), rand(B, C, H, W)
+    for name in ("tse", "ifvd", "fakd-pd", "fakd-cwd"):
+        torch.testing.assert_close(ALL[name](s, t, LABELS.to(dtype)), ALL[name](s, t, LABELS))
+    at_size = LABELS[:, ::2, ::2]
+    torch.testing.assert_close(ALL["fakd-cwd"](s, t, at_size.to(dtype)), ALL["fakd-cwd"](s, t, at_size))
+    noise = [rand(B, C + 1), rand(B, 1, *LABELS.shape[-2:])]
+    torch.testing.assert_close(L.noise_label(LABELS.to(dtype), *noise), L.noise_label(LABELS, *noise))
+    assert torch.equal(L.hard_pixels(s, LABELS.to(dtype)), L.hard_pixels(s, LABELS))
+    first, second = L.ClassStatistics(C, A), L.ClassStatistics(C, A)
+    features = rand(10, A)
+    first.update(features, LABELS.flatten()[-10:].to(dtype))
+    second.update(features, LABELS.flatten()[-10:])
+    assert torch.equal(first.mean, second.mean)
+
+
+def test_labels_that_are_no_class_are_ignored():
+    s, t = rand(B, C, H, W), rand(B, C, H, W)
+    strange = torch.where(LABELS == 255, C, LABELS)
+    for name in ("tse", "ifvd", "fakd-pd", "fakd-cwd"):
+        torch.testing.assert_close(ALL[name](s, t, strange), ALL[name](s, t, LABELS))
+
+
+def test_mixed_precisions_are_promoted():
+    s, t = rand(B, C, H, W), rand(B, C, H, W)
+    mixed = L.augmented_pixel_kd(s.float(), t, LABELS, WEIGHT.float(), VARIANCE, 0.7)
+    torch.testing.assert_close(mixed, L.augmented_pixel_kd(s, t, LABELS, WEIGHT, VARIANCE, 0.7), rtol=1e-5, atol=1e-6)
+
+
+def test_dsd_takes_stages_of_other_sizes():
+    s, t, aux = rand(B, C, H, W), rand(B, C, H, W), rand(B, C, 3, 4)
+    resized = F.interpolate(aux, (H, W), mode="bilinear", align_corners=True)
+    torch.testing.assert_close(L.double_similarity([aux, s, s], [aux, t, t]), L.double_similarity([resized, s, s], [resized, t, t]))
+
+
 def direct_pd(z, t, labels, weight, variance, strength):
     """METHODS' formula, pixel by pixel."""
     y = F.interpolate(labels[:, None].double(), z.shape[-2:], mode="nearest")[:, 0].long()

@@ -8,10 +8,11 @@ from edgekd.distill.methods import METHODS, method_recipe
 from edgekd.train.run import RunFolder
 from tests.conftest import TINY
 
-FLOOR = 0.15
+FLOOR = 0.10
 """mIoU over 9 classes; a constant answer scores at most 0.05 here, and the untrained student less."""
 SETTING = {
     "data": {"options": {"size": [64, 96], "count": 32}, "size": [64, 96]},
+    "task": {"min_kept": 300},
     "train": {"steps": 60, "batch_size": 8, "optimizer": "adamw", "lr": 0.005, "val_every": 60, "log_every": 1},
 }
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, parse_size, read_image, read_json, read_mask, sha256, write_image, write_json
+from edgekd_runtime.files import atomic, parse_size, read_image, read_json, sha256, write_image, write_json
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -37,7 +37,7 @@ def test_a_truncated_image_is_refused(tmp_path, suffix):
     for keep in (len(data) - 200, 20, 0):
         (tmp_path / f"a{suffix}").write_bytes(data[:keep])
         with pytest.raises(EdgeKDError, match=f"a{suffix}"):
-            read_mask(tmp_path / f"a{suffix}")
+            read_image(tmp_path / f"a{suffix}")
 
 
 def test_sha256_is_that_of_hashlib(tmp_path):
