@@ -24,6 +24,9 @@ from edgekd_runtime.measurement import Measurement, save_results
 from edgekd_runtime.video import demo, video_writer
 
 VIDEO_FRAMES, VIDEO_FPS = 150, 15.0
+VIDEO_SCALE = 3
+"""The camera's picture is this many times the network's input, as a real one would be."""
+SHEET_SCALE = 2
 SAMPLES = 4
 
 
@@ -85,6 +88,7 @@ def _export(run: Path, layout: Layout) -> Path:
 
 def _video(model: Path, size: tuple[int, int], out: Path) -> Path:
     """Draw a drive and run the model on it."""
+    size = (VIDEO_SCALE * size[0], VIDEO_SCALE * size[1])
     with video_writer(out / "drive.mp4", VIDEO_FPS, size) as write, progress("drawing the drive") as update:
         for done, (image, _) in enumerate(drive(VIDEO_FRAMES, size=size, seed=1), 1):
             write(image)
@@ -116,9 +120,9 @@ def sample_sheet(rows: list[SampleRow], classes: ClassSet) -> NDArray[np.uint8]:
     for number, row in enumerate(rows):
         cells = []
         for name, picture in row.pictures.items():
-            cell = picture.copy()
+            cell = picture.repeat(SHEET_SCALE, 0).repeat(SHEET_SCALE, 1)
             if number == 0:
-                text(cell, name, (6, 16), 0.45)
+                text(cell, name, (6, 20), 0.6)
             cells.append(cell)
         lines.append(np.hstack(cells))
     sheet = np.vstack(lines)
@@ -129,6 +133,6 @@ def _note(recipe: Recipe) -> str:
     teacher = recipe.teacher.model.name if recipe.teacher.model else "its teacher"
     return (
         f"{recipe.student.name} trained {recipe.train.steps} steps alone and under {teacher}, "
-        f"from scratch, on {recipe.data.options.get('count')} procedurally drawn streets at {recipe.data.size[0]}×{recipe.data.size[1]}; "
+        f"from scratch, on procedurally drawn streets at {recipe.data.size[0]}×{recipe.data.size[1]}; "
         f"seed {recipe.train.seed}."
     )

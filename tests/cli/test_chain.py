@@ -22,8 +22,10 @@ def run(tmp_path, tiny_file, edgekd):
 
 def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     edgekd("train", "--recipe", tiny_file, "--part", "teacher", "--out", tmp_path / "teacher")
-    said = edgekd("distill", "--recipe", tiny_file, "--method", "rdd", "--teacher", tmp_path / "teacher", "--out", tmp_path / "student")
+    more = ["--dump-difficulty", 2, "--out", tmp_path / "student"]
+    said = edgekd("distill", "--recipe", tiny_file, "--method", "rdd", "--teacher", tmp_path / "teacher", *more)
     assert f"Next: edgekd export {tmp_path / 'student'}" in said.stderr
+    assert [cv2.imread(str(file)).shape for file in sorted((tmp_path / "student/difficulty").iterdir())] == [(48, 4 * 64, 3)] * 2
     exported = json.loads(edgekd("export", tmp_path / "student", "--json").stdout)
     assert exported["method"] == "rdd"
     model = tmp_path / "student/export/fp32/model.onnx"
@@ -42,6 +44,15 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     edgekd("report", tmp_path / "student/export/bench.json", "--out", tmp_path / "r.html", "--picture", tmp_path / "r.svg")
     html.parser.HTMLParser().feed((tmp_path / "r.html").read_text())
     assert "<svg" in (tmp_path / "r.svg").read_text()
+
+
+def test_flags_mean_the_model_that_is_trained(tmp_path, tiny_file, edgekd):
+    import yaml
+
+    options = ["--part", "teacher", "--student", "lraspp-resnet10t", "--steps", 2]
+    edgekd("train", "--recipe", tiny_file, *options, "--out", tmp_path / "teacher")
+    recipe = yaml.safe_load((tmp_path / "teacher/recipe.yaml").read_text())
+    assert recipe["student"]["name"] == "lraspp-resnet10t" and recipe["train"]["steps"] == 2
 
 
 def test_lists_as_json(edgekd):
@@ -82,6 +93,10 @@ BAD = {
     "other results": (1, ["report", "{other}"], "is not a results file"),
     "parity missed": (4, ["export", "{run}", "--out", "{tmp}/o", "--max-logit-error", "0"], "was not written"),
     "nothing to resume": (1, ["train", "--resume", "--out", "/nowhere/run"], "is no run"),
+    "resume otherwise": (2, ["train", "--resume", "--out", "{run}", "--steps", "9"], "leave --steps out"),
+    "a size below one": (2, ["train", "--recipe", "{tiny}", "--set", "data.size=[0,7]"], "data.size.0"),
+    "every pixel kept": (2, ["distill", "--recipe", "{tiny}", "--method", "rdd", "--set", "task.min_kept=25000"], "set task.min_kept=153"),
+    "another teacher than the method's": (2, ["distill", "--recipe", "{tiny}", "--method", "lad", "--teacher", "{run}"], "label-assisted"),
     "resume what": (2, ["train", "--resume"], "--out"),
 }
 
