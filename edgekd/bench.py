@@ -81,6 +81,6 @@ def show(measured: Sequence[Measurement]) -> None:
     first = measured[0]
     table(
         f"{first.backend} {first.backend_version} on {first.device['name']} ({first.device['cores']} cores), ms",
-        ["model", "input", "mIoU %", "p50", "p90", "p99", "end to end", "img/s", "MB"],
+        ["model", "input", "mIoU %", "p50", "p90", "p99", "e2e p50", "img/s", "MB"],
         rows,
     )
