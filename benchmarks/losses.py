@@ -205,6 +205,7 @@ def row(name: str, setting: tuple[int, int, int] | None, side: str) -> dict[str,
 def in_own_process(name: str, setting: tuple[int, int, int] | None) -> dict[str, Any]:
     """Both sides of a row."""
     result: dict[str, Any] = {"name": name, "setting": setting}
+    print(f"{name} {setting or ''} …", flush=True)
     for side in ("ours", "direct"):
         command = [sys.executable, __file__, "--row", json.dumps([name, setting, side])]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

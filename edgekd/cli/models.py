@@ -14,13 +14,17 @@ from edgekd.cli.options import json_option, print_json, size_option
 def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str | None, as_json: bool) -> None:
     """Heads and backbones; or, for each HEAD-BACKBONE named, its parameters, GFLOPs and strides."""
     size = size_option(imgsz)
-    from edgekd.console import table
+    from edgekd.console import progress, table
     from edgekd.models.cost import HEAD_TITLES, USUAL_MODELS, matching_backbones, model_cost
 
     if backbones:
         click.echo("\n".join(matching_backbones(backbones)))
         return
-    costs = [model_cost(name, num_classes, size or (512, 1024)) for name in names or USUAL_MODELS]
+    costs = []
+    with progress("models") as update:
+        for name in names or USUAL_MODELS:
+            costs.append(model_cost(name, num_classes, size or (512, 1024)))
+            update(len(costs), len(names or USUAL_MODELS), name)
     if as_json:
         print_json({"heads": HEAD_TITLES, "models": [cost.to_json() for cost in costs]})
         return
