@@ -12,15 +12,13 @@ from edgekd.distill.reduce import world_size
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
 
-_BLOCK = 1 << 24
-"""Similarities held at a time: 64 MiB in float32."""
-
 
 @float32
 def cross_image_similarity(student_features: Tensor, teacher_features: Tensor, temperature: float = 0.1) -> Tensor:
     """Mean over all B² image pairs of the KL between row-softmaxes of their cosine maps (Yang et al. 2022, eq. 4–6).
 
-    Blocks of rows are made, used and dropped, the gradient with them, so that memory does not grow with (B·h·w)².
+    Each map is made once for both orders of its pair, used for value and gradient, and dropped, so that memory grows with (h·w)²
+    and not with (B·h·w)².
 
     Args:
         student_features: B×A_s×h×w.
@@ -30,6 +28,8 @@ def cross_image_similarity(student_features: Tensor, teacher_features: Tensor, t
     Returns:
         Scalar, 0 at identity.
     """
+    if temperature < 0.05:  # exp(−2/τ) would leave float32's range
+        student_features, teacher_features = student_features.double(), teacher_features.double()
     s, t = (F.normalize(f, dim=1).flatten(2).mT for f in (student_features, teacher_features))
     return _CrossImage.apply(s.contiguous(), t.detach().contiguous(), temperature)
 
@@ -40,25 +40,24 @@ class _CrossImage(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, s: Tensor, t: Tensor, temperature: float) -> Tensor:
         images, positions = s.shape[:2]
-        all_s, all_t = s.flatten(0, 1), t.flatten(0, 1)
-        rows = max(1, _BLOCK // len(all_s))
-        gradient = torch.zeros_like(all_s) if ctx.needs_input_grad[0] else None
+        gradient = torch.zeros_like(s)
         total = s.new_zeros(())
+        for i in range(images):
+            for j in range(i, images):
+                # cosines are at most 1, so one shifted exponential serves as softmax along rows and, for (j, i), along columns
+                of_s, of_t = ((f[i] @ f[j].mT).sub_(1).div_(temperature) for f in (s, t))
+                e_s, e_t = of_s.exp(), of_t.exp()
+                surprise = of_t.sub_(of_s).mul_(e_t)
+                inverse_s, inverse_t = s.new_zeros(()), s.new_zeros(())
+                for dim in (1,) if i == j else (1, 0):
+                    sum_s, sum_t = e_s.sum(dim, keepdim=True), e_t.sum(dim, keepdim=True)
+                    total += (surprise.sum(dim, keepdim=True) / sum_t + (sum_s / sum_t).log()).sum()
+                    inverse_s, inverse_t = inverse_s + 1 / sum_s, inverse_t + 1 / sum_t
+                slope = e_s.mul_(inverse_s).sub_(e_t.mul_(inverse_t))  # ∂KL/∂(similarity/τ)
+                gradient[i] += slope @ s[j]
+                gradient[j] += slope.mT @ s[i]
         scale = 1 / (images**2 * positions)
-        for first in range(0, len(all_s), rows):
-            block = slice(first, first + rows)
-            log_s, log_t = (
-                torch.addmm(f.new_zeros(()), f[block], f.mT, beta=0, alpha=1 / temperature).view(-1, images, positions).log_softmax(2)
-                for f in (all_s, all_t)
-            )
-            p_t = log_t.exp()
-            total += (p_t * log_t.sub_(log_s)).sum()
-            if gradient is not None:
-                slope = log_s.exp_().sub_(p_t).flatten(1)  # ∂KL/∂(similarity/τ) of a row
-                gradient[block] += slope @ all_s
-                gradient.addmm_(slope.mT, all_s[block])
-        if gradient is not None:
-            ctx.save_for_backward(gradient.mul_(scale / temperature).view_as(s))
+        ctx.save_for_backward(gradient.mul_(scale / temperature))
         return total * scale
 
     @staticmethod
