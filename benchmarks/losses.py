@@ -39,13 +39,13 @@ def rand(*shape: int) -> Tensor:
 
 
 def direct_fakd_pd(z: Tensor, t: Tensor, labels: Tensor, weight: Tensor, variance: Tensor, strength: float) -> Tensor:
-    """Per pixel the C×C differences and their Σ-norms, 256 pixels at a time because all of them would not fit."""
+    """Per pixel the C×C differences and their Σ-norms; in parts only where a buffer would exceed 4 GB."""
     c = z.shape[1]
     y = F.interpolate(labels[:, None].float(), z.shape[-2:], mode="nearest").long().flatten()
     z, p = z.permute(0, 2, 3, 1).reshape(-1, c), t.softmax(1).permute(0, 2, 3, 1).reshape(-1, c)
     squared = (weight[None] - weight[:, None]).square()
     total = z.new_zeros(())
-    for part in torch.arange(len(z), device=z.device).split(256):
+    for part in torch.arange(len(z), device=z.device).split(max(1, 1_000_000_000 // c**2)):
         v = torch.cat([variance, variance.new_zeros(1, variance.shape[1])])[y[part].clamp(max=c)]
         q = torch.einsum("cka,ia->ick", squared, v)
         total += (p[part] * (z[part][:, None] - z[part][:, :, None] + strength / 2 * q).logsumexp(2)).sum()
