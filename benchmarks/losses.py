@@ -93,12 +93,6 @@ def direct_ifvd(s: Tensor, t: Tensor, labels: Tensor, c: int) -> Tensor:
     return F.mse_loss(cosine(s), cosine(t))
 
 
-def direct_skds(s: Tensor, t: Tensor) -> Tensor:
-    """Two full maps."""
-    s, t = (F.normalize(F.max_pool2d(f, 2, ceil_mode=True).flatten(2), dim=1) for f in (s, t))
-    return F.mse_loss(s.mT @ s, t.mT @ t)
-
-
 # ---- what is compared ----
 
 
@@ -116,7 +110,7 @@ def cases(classes: int, height: int, width: int) -> dict[str, tuple[Call, Call |
         "cwd": (lambda: L.channel_kd(zs, zt), None, True),
         "at": (lambda: L.attention_transfer(fs, ft), None, True),
         "fitnet": (lambda: L.hint(fs, ft, projection), None, True),
-        "skds": (lambda: L.pairwise_similarity(fs, ft), lambda: direct_skds(fs, ft), True),
+        "skds": (lambda: L.pairwise_similarity(fs, ft), None, True),
         "ifvd": (lambda: L.intra_class_variation(fs, ft, labels, classes), lambda: direct_ifvd(fs, ft, labels, classes), True),
         "dsd": (lambda: sum(L.double_similarity([aux_s, fs, zs], [aux_t, ft, zt])), None, True),
         "rdd-threshold": (lambda: L.hard_pixels(zs, labels, 0.7, kept), lambda: direct_hard_pixels(zs, labels, kept), False),

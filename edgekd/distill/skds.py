@@ -1,6 +1,5 @@
 """SKDS, structured knowledge distillation's pair-wise term (Liu et al. 2019)."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,8 +19,7 @@ def pairwise_similarity(student_features: Tensor, teacher_features: Tensor) -> T
         Scalar, 0 at identity.
     """
     s, t = (F.normalize(F.max_pool2d(f, 2, ceil_mode=True).flatten(2), dim=1) for f in (student_features, teacher_features))
-    # SᵀS − TᵀT as one product of the stacked matrices: one M×M map instead of two
-    return (torch.cat([s, t], 1).mT @ torch.cat([s, -t], 1)).pow(2).mean()
+    return F.mse_loss(s.mT @ s, t.mT @ t)
 
 
 class PairwiseSimilarity(Transfer):
