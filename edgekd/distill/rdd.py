@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from edgekd.distill.precision import float32
 from edgekd.distill.reduce import masked_mean
 from edgekd.distill.resize import upsample
+from edgekd_runtime.classes import IGNORE
 
-IGNORE = 255
 Mode = Literal["xor", "or", "and", "ohem"]
 MODES = {
     "xor": torch.logical_xor,

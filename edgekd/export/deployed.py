@@ -9,7 +9,6 @@ from edgekd.distill.resize import upsample
 from edgekd.models import Segmenter
 
 Output = Literal["classes", "logits"]
-OUTPUTS: tuple[Output, ...] = ("classes", "logits")
 
 
 class Deployed(nn.Module):

@@ -111,14 +111,16 @@ def test_accumulated_parts_sum_to_the_batch(tmp_path, tiny):
         update={"student": tiny.student.model_copy(update={"batch_norm": "freeze", "dropout": 0.0, "name": "fcn-resnet10t"})}
     )
     fixed = fixed.model_copy(update={"data": fixed.data.model_copy(update={"scale": (1.0, 1.0)})})
+    steps = []
     for accumulate in (1, 2):
-        recipe = with_train(pipeline.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1)
-        recipe.task.auxiliary = 0.0
+        recipe = with_train(pipeline.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1, weight_decay=0.0)
+        torch.manual_seed(recipe.train.seed)
+        start = pipeline.OBJECTIVES["supervised"](recipe, 9).state_dict()
         pipeline.train(recipe, tmp_path / str(accumulate))
-    one, two = state_of(tmp_path / "1")["objective"], state_of(tmp_path / "2")["objective"]
-    for key, value in one.items():
-        if "head" not in key:  # the head's own batch norm still sees the parts
-            torch.testing.assert_close(two[key], value, rtol=0.05, atol=5e-3)
+        end = state_of(tmp_path / str(accumulate))["objective"]
+        steps.append(end["student.classifier.bias"] - start["student.classifier.bias"])
+    # the head's own batch norm still sees the parts, so equal within that; undivided parts would double the step
+    torch.testing.assert_close(steps[1], steps[0], rtol=0.1, atol=0.1 * float(steps[0].abs().max()))
 
 
 def test_bf16_trains(tmp_path, tiny):
