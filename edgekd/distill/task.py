@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe
-from edgekd.distill.rdd import IGNORE, chosen_mean, difficulty_mask, pixel_cross_entropy, teacher_agreement
+from edgekd.distill.rdd import chosen_mean, difficulty_mask, pixel_cross_entropy, teacher_agreement
 from edgekd.distill.reduce import masked_mean
 from edgekd.models import SegOutput
+from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError
 
 Parts = dict[str, Tensor]
