@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,15 @@ class Accuracy:
         """A JSON-safe dictionary; NaN becomes null."""
         clean = [None if np.isnan(value) else round(value, 6) for value in (self.miou, self.pixel_accuracy, self.mean_accuracy, *self.iou)]
         return {"miou": clean[0], "pixel_accuracy": clean[1], "mean_accuracy": clean[2], "iou": clean[3:]}
+
+
+def accuracy_from_json(document: dict[str, Any]) -> Accuracy:
+    """From what `Accuracy.to_json` gives."""
+    miou, pixel, mean, *iou = (
+        float("nan") if value is None else float(value)
+        for value in (document["miou"], document["pixel_accuracy"], document["mean_accuracy"], *document["iou"])
+    )
+    return Accuracy(miou, pixel, mean, tuple(iou))
 
 
 def score(

@@ -9,7 +9,7 @@ from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, sha256, write_json
 
 SCHEMA_VERSION = 1
-MODEL_FILES = ("model.onnx",)
+MODEL_FILES = ("model.onnx", "model.engine")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Artifact:
         method: How it was trained, e.g. ``cwd`` or ``baseline``.
         size: Network input (H, W) in pixels.
         output: ``classes`` (uint8 1×H×W) or ``logits`` (float32 1×C×H×W).
-        precision: ``fp32``, later ``fp16``, ``int8``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``int8-fp16``: INT8 layers, the rest in FP16.
         classes: Names and palette.
         mean, std: Normalisation inside the graph, for images in 0–1, RGB.
         channel_order: Of the input.
@@ -31,6 +31,8 @@ class Artifact:
         source_sha256: Of the checkpoint that it was exported from.
         data: Layout, root and split that accuracy is measured on.
         parity: Agreement with PyTorch on real images.
+        reduction: Of a lower precision: its mIoU beside FP32's, which layers stayed in FP32 and why, how INT8 was calibrated.
+        engine: Of an engine: the TensorRT family and version, GPU and options that it was built with.
         versions: Of the tools that made it.
     """
 
@@ -49,11 +51,30 @@ class Artifact:
     channel_order: str = "RGB"
     data: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
+    reduction: dict[str, Any] = field(default_factory=dict)
+    engine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-safe dictionary."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> "Artifact":
+        """From what `to_json` gives.
+
+        Raises:
+            KeyError, TypeError, ValueError: If something is missing or of another kind.
+        """
+        names, palette = document["classes"]["names"], document["classes"]["palette"]
+        height, width = document["size"]
+        tuples = {key: tuple(document[key]) for key in ("mean", "std")}
+        classes = ClassSet(tuple(names), tuple(tuple(colour) for colour in palette))
+        return Artifact(**{**document, **tuples, "classes": classes, "size": (height, width)})
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""
-        write_json(folder / "model.json", {"schema_version": SCHEMA_VERSION, **asdict(self)})
+        write_json(folder / "model.json", {"schema_version": SCHEMA_VERSION, **self.to_json()})
 
     @staticmethod
     def load(folder: Path) -> "Artifact":
@@ -67,23 +88,13 @@ class Artifact:
         if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
             raise EdgeKDError(f"{path} is not a sidecar of schema {SCHEMA_VERSION}; run `edgekd export` again.")
         try:
-            classes = ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"]))
-            height, width = document["size"]
-            return Artifact(
-                **{
-                    **document,
-                    "classes": classes,
-                    "size": (height, width),
-                    "mean": tuple(document["mean"]),
-                    "std": tuple(document["std"]),
-                }
-            )
+            return Artifact.from_json(document)
         except (KeyError, TypeError, ValueError) as error:
             raise EdgeKDError(f"{path} is incomplete ({error}); run `edgekd export` again.") from error
 
 
 def find_models(path: str | Path) -> list[Path]:
-    """Model files at or below `path`: the file itself, or every ``model.onnx`` in the folder, sorted.
+    """Model files at or below `path`: the file itself, or every ``model.onnx`` and ``model.engine`` in the folder, sorted.
 
     Raises:
         EdgeKDError: If there is none.

@@ -1,6 +1,8 @@
-"""Latency and mIoU of the same model files, side by side."""
+"""Latency, memory, energy and mIoU of the same model files, side by side."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,30 @@ from numpy.typing import NDArray
 from edgekd_runtime.accuracy import Accuracy, score
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.backends.base import Session
+from edgekd_runtime.cases import Case, Failed, for_each, plan, stop_at_failure
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.image import fit
-from edgekd_runtime.latency import Timing, measure
+from edgekd_runtime.latency import Timing, Turn, measure, summarise, warnings
 from edgekd_runtime.measurement import Measurement, describe_device
+from edgekd_runtime.memory import peak_memory
+from edgekd_runtime.power import open_meter
+from edgekd_runtime.power.sampler import Sampler
+from edgekd_runtime.power.state import machine_state, throttling
+from edgekd_runtime.stages import stage_calls
 
 Samples = Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+Source = Callable[[], tuple[int, Samples]]
+"""Gives the number of labelled images and an iterable of them."""
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, all)."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A loaded case."""
+
+    session: Session
+    peak_memory: int | None
+    calls: dict[str, Callable[[], object]]
 
 
 def bench(
@@ -22,65 +42,102 @@ def bench(
     image: NDArray[np.uint8],
     timing: Timing,
     *,
-    backend: str = "onnxruntime-cpu",
+    backends: Sequence[str] = (),
     threads: int = 0,
-    samples: Callable[[], tuple[int, Samples]] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    samples: Source | None = None,
+    progress: Progress | None = None,
+    failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
-    """Measure model files against each other.
+    """`bench_cases` of these files with one number of threads, one image at a time."""
+    return bench_cases(plan(model_files, backends, (threads,)), image, timing, samples=samples, progress=progress, failed=failed)
+
+
+def bench_cases(
+    cases: Sequence[Case],
+    image: NDArray[np.uint8],
+    timing: Timing,
+    *,
+    image_file: Path | None = None,
+    samples: Source | None = None,
+    power: str | None = None,
+    idle_s: float = 0.0,
+    progress: Progress | None = None,
+    failed: Failed = stop_at_failure,
+) -> list[Measurement]:
+    """Measure models against each other.
 
     Args:
-        model_files: Each with its sidecar beside it.
+        cases: What to measure, each once.
         image: RGB image that the latency is measured on, resized to each model's rectangle.
-        timing: Warm-up, duration and rounds; models alternate within a round.
-        backend: A key of `edgekd_runtime.backends.BACKENDS`.
-        threads: CPU threads, 0 = the backend's default.
-        samples: Gives the number of labelled images and an iterable of them; None = no accuracy.
-        progress: Called with (what, done, all).
+        timing: Warm-up, duration and rounds; models and stages alternate within a round.
+        image_file: What `image` was decoded from; its decoding is then timed too.
+        samples: Labelled images; None = no accuracy.
+        power: Source for `edgekd_runtime.power.open_meter`; None = no energy.
+        idle_s: Seconds at rest, whose power is subtracted; 0 = none is.
+        progress: Told of each step.
+        failed: Called with each case that can't be measured, while the others go on; raises by default.
 
     Raises:
-        EdgeKDError: If a model can't be loaded, or two models and the data disagree on the classes.
+        EdgeKDError: What `failed` raises; or if the power can't be read.
     """
-    sessions = [open_session(file, backend, threads) for file in model_files]
-    try:
-        calls = [call for session in sessions for call in (_network_call(session, image), _end_to_end_call(session, image))]
-        report = progress or (lambda what, done, total: None)
-        latencies = measure(calls, timing, lambda done, total: report("latency", done, total))
-        scores = [_accuracy(session, samples, report) for session in sessions]
-    finally:
-        for session in sessions:
-            session.close()
+    report = progress or (lambda what, done, total: None)
+
+    def load(case: Case) -> _Subject:
+        report("loading", cases.index(case) + 1, len(cases))
+        memory = peak_memory(case.file, case.backend, case.threads, case.batch)  # first: a model that crashes does so over there
+        session = opened.enter_context(open_session(case.file, case.backend, case.threads))
+        return _Subject(session, memory, stage_calls(session, image, case.batch, image_file))
+
+    with ExitStack() as opened:
+        meter = opened.enter_context(closing(open_meter(power))) if power else None
+        subjects = for_each(cases, load, failed)
+        before = machine_state()
+        with Sampler(meter, idle_s) if meter else nullcontext() as sampler:
+            turns = _time(subjects, timing, failed, report)
+        state = {"before": before, "after": machine_state()}
+        scores = for_each(turns, lambda case: _accuracy(subjects[case].session, samples, report), failed)
     return [
         Measurement(
-            artifact=session.artifact,
-            path=str(file),
-            size_bytes=file.stat().st_size,
-            backend=session.backend,
-            backend_version=session.version,
-            threads=threads,
-            latency={"network": latencies[2 * index], "end_to_end": latencies[2 * index + 1]},
+            artifact=subjects[case].session.artifact,
+            path=str(case.file),
+            size_bytes=case.file.stat().st_size,
+            backend=subjects[case].session.backend,
+            backend_version=subjects[case].session.version,
+            threads=case.threads,
+            latency=(latency := {stage: summarise(stage_turns) for stage, stage_turns in turns[case].items()}),
             accuracy=accuracy,
             images=images,
             timing=timing,
             device=describe_device(),
+            batch=case.batch,
+            peak_memory_bytes=subjects[case].peak_memory,
+            energy={stage: sampler.energy(turns[case][stage], case.batch) for stage in ("network", "end_to_end")} if sampler else {},
+            state=state,
+            warnings=[*warnings(latency["network"]), *throttling(**state)],
         )
-        for index, (file, session, (images, accuracy)) in enumerate(zip(model_files, sessions, scores, strict=True))
+        for case, (images, accuracy) in scores.items()
     ]
 
 
-def _network_call(session: Session, image: NDArray[np.uint8]) -> Callable[[], object]:
-    ready = fit(image, session.artifact.size)[None]
-    return lambda: session.run(ready)
+def _time(subjects: dict[Case, _Subject], timing: Timing, failed: Failed, report: Progress) -> dict[Case, dict[str, list[Turn]]]:
+    """Every stage of every case that ran to the end."""
+    stages = [(case, stage) for case, subject in subjects.items() for stage in subject.calls]
+    calls = [subjects[case].calls[stage] for case, stage in stages]
+    results = dict(zip(stages, measure(calls, timing, lambda done, total: report("latency", done, total)), strict=True))
+
+    def turns_of(case: Case) -> dict[str, list[Turn]]:
+        return {stage: _turns(results[case, stage]) for stage in subjects[case].calls}
+
+    return for_each(subjects, turns_of, failed)
 
 
-def _end_to_end_call(session: Session, image: NDArray[np.uint8]) -> Callable[[], object]:
-    size = (image.shape[0], image.shape[1])
-    return lambda: session.predict(image, size)
+def _turns(result: list[Turn] | Exception) -> list[Turn]:
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
-def _accuracy(
-    session: Session, samples: Callable[[], tuple[int, Samples]] | None, report: Callable[[str, int, int], None]
-) -> tuple[int, Accuracy | None]:
+def _accuracy(session: Session, samples: Source | None, report: Progress) -> tuple[int, Accuracy | None]:
     if samples is None:
         return 0, None
     count, pairs = samples()

@@ -27,10 +27,16 @@ def paint(class_map: NDArray[np.uint8], classes: ClassSet) -> NDArray[np.uint8]:
     return cv2.applyColorMap(class_map, classes.lookup()[:, None])
 
 
-def overlay(image: NDArray[np.uint8], class_map: NDArray[np.uint8], classes: ClassSet, opacity: float = 0.5) -> NDArray[np.uint8]:
-    """Blend the painted class map over the image; the map is resized to the image."""
+def overlay(
+    image: NDArray[np.uint8],
+    class_map: NDArray[np.uint8],
+    classes: ClassSet,
+    opacity: float = 0.5,
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Blend the painted class map over the image, into `out` where given; the map is resized to the image."""
     painted = paint(fit_classes(class_map, (image.shape[0], image.shape[1])), classes)
-    return cv2.addWeighted(image, 1.0 - opacity, painted, opacity, 0.0)
+    return cv2.addWeighted(image, 1.0 - opacity, painted, opacity, 0.0, dst=out)
 
 
 def legend(classes: ClassSet, height: int, width: int = 150) -> NDArray[np.uint8]:

@@ -4,10 +4,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+SPREAD_LIMIT = 0.10
+"""Above this the figures are noisy. trtexec's limit, a deviation of 2.5 %, is for a GPU that nothing else uses; on a CPU one pre-empted
+call breaks it. Quartiles ignore such calls, and at 10 % the median of 100 calls is still known to ±2 % (1.96 · 1.25 · 0.1/1.35 / √100)."""
+DRIFT_LIMIT = 0.05
+"""Above this the machine was not the same at the end as at the start: it throttled, or something else ran. Between two rounds of 20 quiet
+calls (spread 3 %) the median moves by less than 2 %."""
+
 
 @dataclass(frozen=True)
 class Latency:
-    """Timing of one stage, milliseconds; throughput in calls a second of wall time."""
+    """Timing of one stage, milliseconds; throughput in calls a second of wall time.
+
+    Attributes:
+        spread: Third minus first quartile, over the median.
+        drift: Median of the last round over that of the first, minus 1.
+    """
 
     min_ms: float
     mean_ms: float
@@ -18,6 +30,17 @@ class Latency:
     max_ms: float
     count: int
     throughput: float
+    spread: float = 0.0
+    drift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Calls that followed each other: when they began and ended on `time.perf_counter`'s clock, and each one's seconds."""
+
+    start: float
+    stop: float
+    times: tuple[float, ...]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -26,61 +49,93 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(count - 1 - int((100 - percent) * count / 100), 0)]  # in this order no rounding error moves the index
 
 
-def summarise(times_s: Sequence[float], wall_s: float) -> Latency:
-    """Times of single calls, seconds, and the wall time of the whole loop → `Latency`."""
-    ordered = sorted(time_s * 1e3 for time_s in times_s)
+def summarise(turns: Sequence[Turn]) -> Latency:
+    """The turns of one call, in order → `Latency`."""
+    ordered = sorted(time_s * 1e3 for turn in turns for time_s in turn.times)
+    median = percentile(ordered, 50)
+    first, last = (percentile(sorted(turn.times), 50) for turn in (turns[0], turns[-1]))
     return Latency(
         min_ms=ordered[0],
         mean_ms=sum(ordered) / len(ordered),
-        p50_ms=percentile(ordered, 50),
+        p50_ms=median,
         p90_ms=percentile(ordered, 90),
         p95_ms=percentile(ordered, 95),
         p99_ms=percentile(ordered, 99),
         max_ms=ordered[-1],
         count=len(ordered),
-        throughput=len(ordered) / wall_s,
+        throughput=len(ordered) / sum(turn.stop - turn.start for turn in turns),
+        spread=(percentile(ordered, 75) - percentile(ordered, 25)) / median,
+        drift=last / first - 1,
     )
+
+
+def warnings(latency: Latency) -> list[str]:
+    """What makes a latency doubtful, in sentences."""
+    found = []
+    if latency.spread > SPREAD_LIMIT:
+        found.append(
+            f"noisy: its quartiles lie {100 * latency.spread:.0f} % apart (limit {100 * SPREAD_LIMIT:.0f} %); close other programs."
+        )
+    if abs(latency.drift) > DRIFT_LIMIT:
+        way = "slower" if latency.drift > 0 else "faster"
+        found.append(
+            f"drifting: the last round was {100 * abs(latency.drift):.0f} % {way} than the first (limit {100 * DRIFT_LIMIT:.0f} %); "
+            "let it warm up or cool, and fix the clocks."
+        )
+    return found
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to measure: warm-up, then at least `seconds` and `iterations` of each call, in `rounds` interleaved rounds."""
+    """How long to measure: warm-up, then at least `seconds` and `iterations` of each call, in `rounds` interleaved rounds.
+
+    Each turn begins with `settle_s` that are not counted: the library that ran before may still spin its threads, and caches are cold.
+    """
 
     warmup_s: float = 0.2
+    settle_s: float = 0.1
     seconds: float = 3.0
     iterations: int = 10
     rounds: int = 5
 
 
-def measure(calls: Sequence[Callable[[], object]], timing: Timing, progress: Callable[[int, int], None] | None = None) -> list[Latency]:
+def measure(
+    calls: Sequence[Callable[[], object]], timing: Timing, progress: Callable[[int, int], None] | None = None
+) -> list[list[Turn] | Exception]:
     """Time several calls in alternating rounds, so that a drifting machine is unfair to none of them.
 
     Args:
         calls: What to time.
         timing: For how long, each.
         progress: Called with (finished, all) turns.
+
+    Returns:
+        For each call a turn a round; or what it raised, after which it was called no more.
     """
-    for call in calls:
-        _repeat(call, timing.warmup_s, 1)
-    times: list[list[float]] = [[] for _ in calls]
-    wall = [0.0] * len(calls)
-    for turn in range(timing.rounds):
+    turns: list[list[Turn]] = [[] for _ in calls]
+    failures: dict[int, Exception] = {}
+    for turn in range(-1, timing.rounds):  # the first only warms up
         for index, call in enumerate(calls):
-            start = time.perf_counter()
-            times[index] += _repeat(call, timing.seconds / timing.rounds, -(-timing.iterations // timing.rounds))
-            wall[index] += time.perf_counter() - start
-            if progress is not None:
+            if index not in failures:
+                try:
+                    if turn < 0:
+                        _repeat(call, timing.warmup_s, 1)
+                    else:
+                        _repeat(call, timing.settle_s, 1)
+                        turns[index].append(_repeat(call, timing.seconds / timing.rounds, -(-timing.iterations // timing.rounds)))
+                except Exception as error:  # each library has its own
+                    failures[index] = error
+            if progress is not None and turn >= 0:
                 progress(turn * len(calls) + index + 1, timing.rounds * len(calls))
-    return [summarise(*pair) for pair in zip(times, wall, strict=True)]
+    return [failures.get(index, one) for index, one in enumerate(turns)]
 
 
-def _repeat(call: Callable[[], object], seconds: float, iterations: int) -> list[float]:
+def _repeat(call: Callable[[], object], seconds: float, iterations: int) -> Turn:
     times: list[float] = []
-    end = time.perf_counter() + seconds
-    start = time.perf_counter()
-    while len(times) < iterations or start < end:
+    begin = start = time.perf_counter()
+    while len(times) < iterations or start < begin + seconds:
         call()
         stop = time.perf_counter()
         times.append(stop - start)
         start = stop
-    return times
+    return Turn(begin, start, tuple(times))

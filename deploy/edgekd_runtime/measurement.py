@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from edgekd_runtime import __version__
-from edgekd_runtime.accuracy import Accuracy
+from edgekd_runtime.accuracy import Accuracy, accuracy_from_json
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, write_json
 from edgekd_runtime.latency import Latency, Timing
+from edgekd_runtime.power.sampler import Energy
 
 SCHEMA_VERSION = 1
 
@@ -30,12 +31,17 @@ class Measurement:
         backend: e.g. ``onnxruntime-cpu``.
         backend_version: Of that library.
         threads: CPU threads asked for; 0 = the backend's default.
-        latency: By stage: ``network`` (the bare call), ``end_to_end`` (resize, network, class map at image size).
+        latency: By stage, a key of `edgekd_runtime.stages.STAGES`; a call is of `batch` images.
         accuracy: On the artifact's data, or None where that was not asked for.
         images: How many images the accuracy was measured on.
         timing: How the latency was measured.
         device: Machine description.
         date: UTC, ISO 8601.
+        batch: Images a call.
+        peak_memory_bytes: As `edgekd_runtime.memory.peak_memory` measures it; None where it can't be.
+        energy: By stage; empty where it was not asked for.
+        state: ``before`` and ``after`` the measurement, as `edgekd_runtime.power.state.machine_state` gives it.
+        warnings: What makes the figures doubtful, in sentences.
     """
 
     artifact: Artifact
@@ -50,10 +56,32 @@ class Measurement:
     timing: Timing
     device: dict[str, Any]
     date: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    batch: int = 1
+    peak_memory_bytes: int | None = None
+    energy: dict[str, Energy] = field(default_factory=dict)
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput of the network alone."""
+        return self.batch * self.latency["network"].throughput
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return {**asdict(self), "accuracy": self.accuracy.to_json() if self.accuracy else None}
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> "Measurement":
+        """From what `to_json` gives."""
+        typed: dict[str, Any] = {
+            "artifact": Artifact.from_json(document["artifact"]),
+            "latency": {stage: Latency(**times) for stage, times in document["latency"].items()},
+            "accuracy": accuracy_from_json(document["accuracy"]) if document["accuracy"] else None,
+            "timing": Timing(**document["timing"]),
+            "energy": {stage: Energy(**energy) for stage, energy in document["energy"].items()},
+        }
+        return Measurement(**{**document, **typed})
 
 
 def describe_device() -> dict[str, Any]:

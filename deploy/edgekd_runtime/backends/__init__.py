@@ -1,32 +1,82 @@
 """Backends run a deployed model. One file each; `BACKENDS` is the list."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.backends import onnxruntime, openvino, tensorrt
 from edgekd_runtime.backends.base import Session
-from edgekd_runtime.backends.onnxruntime import OnnxRuntimeSession
-from edgekd_runtime.errors import UsageError
+from edgekd_runtime.errors import MissingError, UsageError
 
-BACKENDS: dict[str, Callable[..., Session]] = {
-    "onnxruntime-cpu": OnnxRuntimeSession.cpu,
-    "onnxruntime-cuda": OnnxRuntimeSession.cuda,
+
+@dataclass(frozen=True)
+class Backend:
+    """How one backend is opened, and whether it can be used here. Heavy libraries are imported when it is.
+
+    Attributes:
+        reads: Suffix of the model files that it runs.
+        open: (model file, sidecar, CPU threads) → session.
+        version: Of the library; raises MissingError where the backend can't be used here.
+    """
+
+    reads: str
+    open: Callable[[Path, Artifact, int], Session]
+    version: Callable[[], str]
+
+
+def _onnxruntime(provider: str, name: str) -> Backend:
+    opened = partial(onnxruntime.OnnxRuntimeSession, provider=provider, backend=name)
+    return Backend(".onnx", opened, partial(onnxruntime.require, provider))
+
+
+BACKENDS: dict[str, Backend] = {
+    "onnxruntime-cpu": _onnxruntime("CPUExecutionProvider", "onnxruntime-cpu"),
+    "onnxruntime-cuda": _onnxruntime("CUDAExecutionProvider", "onnxruntime-cuda"),
+    "onnxruntime-tensorrt": _onnxruntime("TensorrtExecutionProvider", "onnxruntime-tensorrt"),
+    "openvino": Backend(".onnx", openvino.OpenVINOSession, openvino.require),
+    "tensorrt": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt")),
+    "tensorrt-rtx": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt-rtx")),
 }
+USUAL = {".onnx": "onnxruntime-cpu"}
+"""What runs a file where no backend is named; an engine's sidecar names its own."""
 
 
-def open_session(model_file: Path, backend: str = "onnxruntime-cpu", threads: int = 0) -> Session:
+def usual_backend(model_file: Path, artifact: Artifact) -> str:
+    """The backend of a model file where none is asked for."""
+    return USUAL.get(model_file.suffix) or str(artifact.engine.get("family", "tensorrt"))
+
+
+def open_session(model_file: Path, backend: str | None = None, threads: int = 0) -> Session:
     """Load a deployed model; use the result as a context manager.
 
     Args:
-        model_file: ``model.onnx`` with ``model.json`` beside it.
-        backend: A key of `BACKENDS`.
+        model_file: ``model.onnx`` or ``model.engine`` with ``model.json`` beside it.
+        backend: A key of `BACKENDS`; the file's usual one where absent.
         threads: CPU threads; 0 = the backend's default.
 
     Raises:
-        UsageError: If the backend is unknown.
+        UsageError: If the backend is unknown, or does not read such files.
         MissingError: If it is not installed or has no device here.
         EdgeKDError: If the model can't be loaded.
     """
+    artifact = load_artifact(model_file)
+    backend = backend or usual_backend(model_file, artifact)
     if backend not in BACKENDS:
         raise UsageError(f"Unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}.")
-    return BACKENDS[backend](model_file, load_artifact(model_file), threads)
+    if BACKENDS[backend].reads != model_file.suffix:
+        fitting = [name for name, one in BACKENDS.items() if one.reads == model_file.suffix]
+        raise UsageError(f"{backend} does not run {model_file}; use {' or '.join(fitting) or 'a model.onnx or model.engine'}.")
+    return BACKENDS[backend].open(model_file, artifact, threads)
+
+
+def usable_backends() -> dict[str, tuple[bool, str]]:
+    """Each backend: whether it can be used here, and its version or what is missing."""
+    found = {}
+    for name, backend in BACKENDS.items():
+        try:
+            found[name] = (True, backend.version())
+        except MissingError as error:
+            found[name] = (False, str(error))
+    return found

@@ -1,0 +1,89 @@
+"""The one-file bundle on the device: a zip with this package, models and perhaps images, unpacked into the cache by its hash."""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import atomic, decode, read_image, sha256
+
+SCHEMA_VERSION = 1
+MANIFEST = "bundle.json"
+IMAGE, LABEL = "images/{:05d}.png", "labels/{:05d}.png"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An unpacked bundle.
+
+    Attributes:
+        folder: Where its files are; engines built here are kept there too.
+        images: How many labelled images it holds.
+    """
+
+    folder: Path
+    images: int
+
+    @property
+    def models(self) -> Path:
+        """Folder of the exported models."""
+        return self.folder / "models"
+
+    @property
+    def timing_cache(self) -> Path:
+        """TensorRT's measured tactics on this device."""
+        return self.folder / "tactics.timing"
+
+    def image(self, index: int) -> Path:
+        """File of a labelled image."""
+        return self.folder / IMAGE.format(index)
+
+    def sample(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """RGB image uint8 H×W×3 and its label uint8 H×W, 255 = ignore."""
+        return read_image(self.image(index)), decode(self.folder / LABEL.format(index), cv2.IMREAD_UNCHANGED)
+
+    def samples(self) -> tuple[int, Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]]:
+        """The number of labelled images and an iterator over them, as `edgekd_runtime.bench.bench` takes them."""
+        return self.images, (self.sample(index) for index in range(self.images))
+
+
+def cache_folder() -> Path:
+    """Where bundles are unpacked: `$XDG_CACHE_HOME/edgekd/bundles`, or the same in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd" / "bundles"
+
+
+def unpack(archive: Path) -> Bundle:
+    """Unpack what is not in the cache yet, or is there damaged.
+
+    Raises:
+        EdgeKDError: If the archive is damaged or of another schema, or the cache can't be written.
+    """
+    damaged = f"{archive} is damaged; copy it again, or make it again with `edgekd bundle`."
+    try:
+        with zipfile.ZipFile(archive) as files:
+            text = files.read(MANIFEST)
+            manifest = json.loads(text)
+            if manifest["schema_version"] != SCHEMA_VERSION:
+                raise EdgeKDError(f"{archive} is not a bundle of schema {SCHEMA_VERSION}; make it again with `edgekd bundle`.")
+            folder = cache_folder() / hashlib.sha256(text).hexdigest()[:16]
+            for name, digest in manifest["files"].items():
+                target = folder / name
+                if target.is_file() and sha256(target) == digest:
+                    continue
+                with atomic(target) as temporary:
+                    with files.open(name) as source, temporary.open("wb") as copy:
+                        shutil.copyfileobj(source, copy)
+                    if sha256(temporary) != digest:
+                        raise EdgeKDError(damaged)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise EdgeKDError(damaged) from error
+    return Bundle(folder, manifest["images"])

@@ -1,0 +1,41 @@
+"""The device's commands: one file a verb, each with its `HELP`, `arguments` and `run`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from edgekd_runtime.bundle import Bundle
+from edgekd_runtime.cli import bench, build, check, demo
+from edgekd_runtime.errors import EdgeKDError
+
+VERBS = {"check": check, "build": build, "bench": bench, "demo": demo}
+INTERRUPTED = 130
+"""The shell's code for a program that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: Of the command line.
+        bundle: The unpacked bundle that this program came in; its models are meant where none is named.
+
+    Returns:
+        The exit status.
+    """
+    name = "python3 BUNDLE" if bundle else "python -m edgekd_runtime"
+    parser = argparse.ArgumentParser(prog=name, description="Check this device, build engines, measure models, paint videos.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for verb, module in VERBS.items():
+        one = verbs.add_parser(verb, help=module.HELP)
+        one.set_defaults(run=module.run, bundle=bundle)
+        module.arguments(one, bundle)
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except EdgeKDError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0

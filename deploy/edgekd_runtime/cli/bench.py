@@ -1,0 +1,91 @@
+"""`bench`."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.backends import BACKENDS
+from edgekd_runtime.bench import bench_cases
+from edgekd_runtime.bundle import Bundle
+from edgekd_runtime.cases import Case, plan
+from edgekd_runtime.cli.build import built_engine, onnx_models
+from edgekd_runtime.cli.options import Progress, models_argument
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.latency import Timing
+from edgekd_runtime.measurement import Measurement, save_results
+
+HELP = "latency, memory and power of model files, and mIoU on a bundle's images"
+
+
+def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
+    """Its flags."""
+    models_argument(parser, bundle)
+    parser.add_argument("--backend", action="append", default=[], choices=BACKENDS)
+    parser.add_argument("--threads", action="append", type=int, help="CPU threads; 0 = the backend's default; may be repeated")
+    parser.add_argument("--batch", action="append", type=int, help="images a call; may be repeated")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--power", metavar="SOURCE", help="joules an image: tegrastats, nvml, rapl, or auto")
+    parser.add_argument("--idle-seconds", type=float, default=0.0, help="first measure the power at rest this long, and subtract it")
+    parser.add_argument("--trt", action="store_true", help="measure TensorRT engines too, built where none fits this device yet")
+    parser.add_argument("--results", type=Path, help="JSON file to write, for `edgekd report`; - puts it on stdout, the rest on stderr")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measure, print and save.
+
+    Raises:
+        EdgeKDError: If a model can't be measured; the others are, and saved, before.
+    """
+    failures: list[EdgeKDError] = []
+
+    def failed(case: Case, error: EdgeKDError) -> None:
+        failures.append(error)
+        print(f"Not measured: {error}", file=sys.stderr)
+
+    engines = [built_engine(source, given.bundle) for source in onnx_models(given.models)] if given.trt else []
+    files = list(dict.fromkeys([*(file for path in given.models for file in find_models(path)), *engines]))
+    labelled = given.bundle is not None and given.bundle.images > 0
+    noise = np.random.default_rng(0).integers(0, 256, (*load_artifact(files[0]).size, 3)).astype(np.uint8)
+    measured = bench_cases(
+        plan(files, given.backend, given.threads or (0,), given.batch or (1,)),
+        given.bundle.sample(0)[0] if labelled else noise,
+        Timing(seconds=given.seconds),
+        image_file=given.bundle.image(0) if labelled else None,
+        samples=given.bundle.samples if labelled else None,
+        power=given.power,
+        idle_s=given.idle_seconds,
+        progress=Progress(),
+        failed=failed,
+    )
+    if not measured:
+        raise failures[0]
+    _tell(measured, given.results)
+    if failures:
+        raise EdgeKDError(f"{len(failures)} of {len(failures) + len(measured)} could not be measured; see above.")
+
+
+def _tell(measured: list[Measurement], results: Path | None) -> None:
+    to_stdout = results == Path("-")
+    for one in measured:
+        print(_line(one), file=sys.stderr if to_stdout else sys.stdout)
+    if to_stdout:
+        _print_results(measured)
+    elif results:
+        save_results(results, measured)
+
+
+def _print_results(measured: list[Measurement]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        save_results(f"{folder}/results.json", measured)
+        print(Path(folder, "results.json").read_text(encoding="utf-8"))
+
+
+def _line(one: Measurement) -> str:
+    network = one.latency["network"]
+    score = f"  mIoU {100 * one.accuracy.miou:6.2f} %" if one.accuracy else ""
+    times = f"p50 {network.p50_ms:8.2f} ms  p99 {network.p99_ms:8.2f} ms  {network.throughput:8.1f}/s"
+    return f"{one.artifact.name:32}{one.backend:22}{times}{score}"

@@ -1,0 +1,85 @@
+"""`build`, and the engines that `bench --trt` asks for."""
+
+import argparse
+from pathlib import Path
+
+from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.bundle import Bundle
+from edgekd_runtime.cli.options import Progress, models_argument
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.trt.api import FAMILIES, installed_family, use_family
+from edgekd_runtime.trt.build import BuildOptions
+from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
+from edgekd_runtime.trt.engine import require_fitting_engine, write_engine
+
+HELP = "a TensorRT engine from each model.onnx"
+
+
+def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
+    """Its flags."""
+    models_argument(parser, bundle)
+    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after its precision, where absent")
+    parser.add_argument("--family", choices=FAMILIES)
+    parser.add_argument("--workspace", type=int, default=0, metavar="MiB")
+    parser.add_argument("--level", type=int, default=3, choices=range(6))
+    parser.add_argument("--timing-cache", type=Path, default=bundle.timing_cache if bundle else None)
+    parser.add_argument("--max-batch", type=int, default=1)
+    parser.add_argument("--dla-core", type=int)
+    parser.add_argument("--version-compatible", action="store_true")
+    parser.add_argument("--hardware-compatible", action="store_true")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Build them and print where they are."""
+    options = BuildOptions(
+        workspace_mib=given.workspace,
+        level=given.level,
+        timing_cache=given.timing_cache,
+        max_batch=given.max_batch,
+        dla_core=given.dla_core,
+        version_compatible=given.version_compatible,
+        hardware_compatible=given.hardware_compatible,
+    )
+    sources = onnx_models(given.models)
+    if given.out and len(sources) > 1:
+        raise UsageError(f"--out takes one engine, but there are {len(sources)} models; name one of them, e.g. {sources[0]}.")
+    family = given.family or installed_family()
+    for source in sources:
+        out = given.out or engine_folder(source)
+        write_engine(source, out, family, options, Progress())
+        print(out / "model.engine")
+
+
+def onnx_models(paths: list[Path]) -> list[Path]:
+    """The ONNX files at or below these paths.
+
+    Raises:
+        EdgeKDError: If there is none.
+    """
+    found = [file for path in paths for file in find_models(path) if file.suffix == ".onnx"]
+    if not found:
+        raise EdgeKDError(f"{paths[0]} holds no model.onnx, which engines are built from.")
+    return found
+
+
+def engine_folder(source: Path) -> Path:
+    """Where the engine of an ONNX file goes: beside its folder, named after its precision."""
+    return source.parent.with_name(f"{load_artifact(source).precision}-trt")
+
+
+def built_engine(source: Path, bundle: Bundle | None) -> Path:
+    """The engine of an ONNX file, built where none of it fits this device yet."""
+    family, out = installed_family(), engine_folder(source)
+    if not _fits(out, source, family):
+        write_engine(source, out, family, BuildOptions(timing_cache=bundle.timing_cache if bundle else None), Progress())
+    return out / "model.engine"
+
+
+def _fits(folder: Path, source: Path, family: str) -> bool:
+    gpu = gpu_description() if no_gpu_reason() is None else {}
+    try:
+        engine = load_artifact(folder / "model.engine")
+        require_fitting_engine(folder / "model.engine", engine, use_family(family), gpu)
+    except EdgeKDError:
+        return False
+    return engine.engine["family"] == family and engine.source_sha256 == load_artifact(source).sha256

@@ -1,0 +1,31 @@
+"""Arguments that several verbs share, and progress."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from edgekd_runtime.bundle import Bundle
+
+
+def models_argument(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
+    """Model files or folders; a bundle's own where none is named."""
+    if bundle is None:
+        parser.add_argument("models", nargs="+", type=Path)
+    else:
+        parser.add_argument("models", nargs="*", type=Path, default=[bundle.models], help="the bundled ones where absent")
+
+
+class Progress:
+    """Call with (what, done, all): one line that changes on a terminal, a line every few seconds elsewhere, on stderr."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        self._every, self._last = every, time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show it."""
+        if sys.stderr.isatty():
+            print(f"\r{what}: {done}/{total or '?'}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif time.monotonic() - self._last >= self._every:
+            self._last = time.monotonic()
+            print(f"{what}: {done}/{total or '?'}", file=sys.stderr, flush=True)

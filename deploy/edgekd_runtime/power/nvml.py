@@ -1,0 +1,39 @@
+"""NVIDIA's management library, through nvidia-ml-py. Not run here: no GPU was at hand."""
+
+import importlib
+import time
+from typing import Any
+
+from edgekd_runtime.errors import MissingError
+from edgekd_runtime.power.meter import Integral, Meter
+
+INTERVAL_S = 0.05
+
+
+class NVMLMeter(Meter):
+    """The first GPU's own reading of its board power."""
+
+    name = "nvml"
+    scope = "the board of GPU 0"
+
+    def __init__(self) -> None:
+        try:
+            self._nvml: Any = importlib.import_module("pynvml")
+        except ImportError as error:
+            raise MissingError("NVML needs Python bindings: pip install nvidia-ml-py.") from error
+        try:
+            self._nvml.nvmlInit()
+            self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(0)
+            self._energy = Integral()
+            self.joules()
+        except self._nvml.NVMLError_NotSupported as error:
+            raise MissingError("NVML does not tell the power of this GPU; on a Jetson use --power tegrastats.") from error
+        except self._nvml.NVMLError as error:
+            raise MissingError(f"NVML can't be used here ({error}); install the NVIDIA driver.") from error
+
+    def joules(self) -> float:
+        time.sleep(INTERVAL_S)
+        return self._energy.add(self._nvml.nvmlDeviceGetPowerUsage(self._gpu) / 1e3)
+
+    def close(self) -> None:
+        self._nvml.nvmlShutdown()

@@ -1,0 +1,78 @@
+"""Which TensorRT is used: the bindings of both families have one API, so the rest of this package sees one module, `trt`.
+
+To a type checker `trt` is the `tensorrt` module, so every call is checked against the stubs of 10.3 and 11.4 (`make lint`).
+"""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgekd_runtime.errors import MissingError, UsageError
+
+__all__ = ["FAMILIES", "Family", "installed_family", "trt", "use_family"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One of the two TensorRT products.
+
+    Attributes:
+        module: Import name of its bindings.
+        install: How to get it.
+        needs_gpu: Whether building an engine needs a GPU here.
+    """
+
+    module: str
+    install: str
+    needs_gpu: bool
+
+
+FAMILIES = {
+    "tensorrt": Family("tensorrt", "pip install tensorrt (on a Jetson: JetPack brings it, apt install python3-libnvinfer)", needs_gpu=True),
+    "tensorrt-rtx": Family("tensorrt_rtx", "pip install tensorrt-rtx-cu13", needs_gpu=False),
+}
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+else:
+
+    class _Chosen:
+        """Stands for the chosen family's module."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(_chosen[0], name)
+
+    trt = _Chosen()
+
+_chosen: list[Any] = []
+
+
+def use_family(name: str) -> str:
+    """Make `trt` stand for a family; returns its version.
+
+    Raises:
+        UsageError: If there is no such family.
+        MissingError: If it is not installed.
+    """
+    if name not in FAMILIES:
+        raise UsageError(f"Unknown TensorRT family {name!r}; use one of {', '.join(FAMILIES)}.")
+    family = FAMILIES[name]
+    try:
+        module = importlib.import_module(family.module)
+    except ImportError as error:
+        raise MissingError(f"{name} is not installed ({error}): {family.install}.") from error
+    _chosen[:] = [module]
+    return str(module.__version__)
+
+
+def installed_family() -> str:
+    """The first family of `FAMILIES` that is installed here.
+
+    Raises:
+        MissingError: If there is none.
+    """
+    for name, family in FAMILIES.items():
+        if importlib.util.find_spec(family.module) is not None:
+            return name
+    raise MissingError(f"No TensorRT is installed here: {' or '.join(family.install for family in FAMILIES.values())}.")

@@ -1,0 +1,97 @@
+"""Engines on disk: built beside a sidecar that says where they run, and checked against it before they are loaded."""
+
+import shlex
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.errors import EdgeKDError, MissingError
+from edgekd_runtime.files import atomic, sha256
+from edgekd_runtime.trt.api import FAMILIES, use_family
+from edgekd_runtime.trt.build import BuildOptions, Progress, build_engine
+from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
+
+
+def require_builder(family: str) -> str:
+    """Version of a family that can build here.
+
+    Raises:
+        MissingError: If it is not installed, or builds on a GPU and there is none.
+    """
+    version = use_family(family)
+    reason = no_gpu_reason() if FAMILIES[family].needs_gpu else None
+    if reason is not None:
+        raise MissingError(f"{family} builds engines on the GPU that runs them: {reason}. Build it on the device.")
+    return version
+
+
+def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions, progress: Progress | None = None) -> Artifact:
+    """Build an engine from an exported model into a folder, with its own sidecar.
+
+    Args:
+        onnx_file: ``model.onnx`` with ``model.json`` beside it.
+        out: Folder for ``model.engine`` and ``model.json``.
+        family: A key of `FAMILIES`.
+        options: How it is built.
+        progress: Told of (phase, step, steps).
+
+    Raises:
+        MissingError: If the family is not installed, or builds on a GPU and there is none.
+        EdgeKDError: If the build fails.
+    """
+    version = require_builder(family)
+    source = load_artifact(onnx_file)
+    plan = build_engine(onnx_file, source, options, progress)
+    with atomic(out / "model.engine") as temporary:
+        temporary.write_bytes(plan)
+    artifact = replace(
+        source,
+        name=f"{source.name} {family}",
+        sha256=sha256(out / "model.engine"),
+        source_sha256=source.sha256,
+        engine={
+            "family": family,
+            "version": version,
+            "gpu": gpu_description() if no_gpu_reason() is None else {},
+            "built_from": str(onnx_file.resolve()),
+            "options": asdict(options) | {"timing_cache": str(options.timing_cache or "")},
+        },
+    )
+    artifact.save(out)
+    return artifact
+
+
+def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: dict[str, Any]) -> None:
+    """Refuse an engine that another TensorRT or another GPU was built for, before TensorRT sees it.
+
+    Args:
+        file: The engine.
+        artifact: Its sidecar.
+        version: Of the TensorRT here.
+        gpu: `gpu_description` of the GPU here.
+
+    Raises:
+        EdgeKDError: With the command that builds it again.
+    """
+    built = artifact.engine
+    rebuild = f"build it again here: {rebuild_command(artifact, file.parent)}"
+    if not built:
+        raise EdgeKDError(f"{file.parent / 'model.json'} does not say what built {file}; {rebuild}.")
+    if built["version"] != version and not built["options"]["version_compatible"]:
+        raise EdgeKDError(f"{file} was built by {built['family']} {built['version']}, here is {version}; {rebuild}.")
+    known = built["gpu"].get("compute_capability")
+    if known and known != gpu.get("compute_capability") and not built["options"]["hardware_compatible"]:
+        raise EdgeKDError(f"{file} was built for {built['gpu']['name']}, here is {gpu.get('name')}; {rebuild}.")
+
+
+def rebuild_command(artifact: Artifact, out: Path) -> str:
+    """What builds the engine again from the model that it came from."""
+    built = artifact.engine
+    words = ["python", "-m", "edgekd_runtime", "build", built.get("built_from", "model.onnx"), "--out", str(out)]
+    words += ["--family", built["family"]] if built else []
+    for name, value in built.get("options", {}).items():
+        if value is not None and value != "" and value != asdict(BuildOptions())[name]:
+            flag = f"--{name.replace('_mib', '').replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
+    return shlex.join(words)

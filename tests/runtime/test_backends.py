@@ -1,0 +1,76 @@
+"""Backends: the same class map from each that can be used here, and a sentence from each that can't."""
+
+import numpy as np
+import pytest
+
+from edgekd_runtime.backends import BACKENDS, open_session, usable_backends
+from edgekd_runtime.check import check_machine
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from tests.runtime.test_trt import SIZE, export
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    export(path)
+    return path / "model.onnx"
+
+
+def test_backends_that_read_onnx_agree(model):
+    image = np.kron(np.random.default_rng(0).integers(0, 256, (5, 7, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    maps = {}
+    for name, (usable, _) in usable_backends().items():
+        if usable and BACKENDS[name].reads == ".onnx":
+            with open_session(model, name, threads=1) as session:
+                assert session.backend == name and session.version
+                maps[name] = [session.class_map(image), session.predict(image, (80, 112))]
+    assert set(maps) >= {"onnxruntime-cpu", "openvino"}
+    for small, large in maps.values():
+        assert small.shape == SIZE and large.shape == (80, 112)
+        assert (small == maps["onnxruntime-cpu"][0]).mean() > 0.999
+
+
+def test_a_result_outlives_the_next_call(model):
+    """OpenVINO and TensorRT write into memory that the next call uses."""
+    rng = np.random.default_rng(1)
+    with open_session(model, "openvino") as session:
+        first = session.run(rng.integers(0, 256, (1, *SIZE, 3)).astype(np.uint8))
+        before = first.copy()
+        session.run(np.zeros((1, *SIZE, 3), np.uint8))
+        assert np.array_equal(first, before)
+
+
+def test_every_unusable_backend_says_what_is_missing(model):
+    for name, (usable, words) in usable_backends().items():
+        if usable or BACKENDS[name].reads != ".onnx":
+            continue
+        with pytest.raises(MissingError) as raised:
+            open_session(model, name)
+        assert str(raised.value) == words and raised.value.exit_code == 3
+
+
+def test_a_backend_that_does_not_read_the_file_names_those_that_do(model):
+    with pytest.raises(UsageError, match=r"tensorrt does not run .*use onnxruntime-cpu or"):
+        open_session(model, "tensorrt")
+    with pytest.raises(UsageError, match="Unknown backend 'onnx'"):
+        open_session(model, "onnx")
+
+
+def test_a_damaged_model_is_told_by_openvino(model, tmp_path):
+    from dataclasses import replace
+
+    from edgekd_runtime.artifact import load_artifact
+    from edgekd_runtime.files import sha256
+
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    replace(load_artifact(model), sha256=sha256(tmp_path / "model.onnx")).save(tmp_path)
+    for backend in ("openvino", "onnxruntime-cpu"):
+        with pytest.raises(EdgeKDError, match=r"can't load .*model\.onnx"):
+            open_session(tmp_path / "model.onnx", backend)
+
+
+def test_the_check_lists_everything():
+    found = check_machine()
+    assert set(found["backends"]) == set(BACKENDS) and set(found["builders"]) == {"tensorrt", "tensorrt-rtx"}
+    assert all(one["detail"] for group in ("backends", "builders") for one in found[group].values())
+    assert found["backends"]["openvino"]["usable"] and found["device"]["cores"] >= 1

@@ -1,0 +1,168 @@
+"""The benchmark on the device's side: stages, memory, sweeps, energy, and models that fail."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgekd_runtime import bench as module
+from edgekd_runtime import memory
+from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.bench import bench, bench_cases
+from edgekd_runtime.cases import Case, plan
+from edgekd_runtime.classes import ClassSet, default_palette
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.files import sha256, write_image
+from edgekd_runtime.latency import Timing
+from edgekd_runtime.memory import peak_memory
+from edgekd_runtime.stages import stage_calls
+from tests.runtime.test_power import ORIN_NANO, tool
+
+SIZE = (40, 56)
+QUICK = Timing(warmup_s=0.01, settle_s=0, seconds=0.02, iterations=4, rounds=2)
+
+
+def write_model(folder, batch=1, name="tiny", size=SIZE):
+    """One convolution into 5 classes with its sidecar: quick to write, quick to run. A `batch` of None is any."""
+    weight = np.random.default_rng(0).normal(size=(5, 3, 9, 9)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "weight"], ["logits"], pads=[4] * 4),
+        helper.make_node("ArgMax", ["logits"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Cast", ["best"], ["classes"], to=TensorProto.UINT8),
+    ]
+    entry = helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, *size, 3])
+    result = helper.make_tensor_value_info("classes", TensorProto.UINT8, [batch, *size])
+    graph = helper.make_graph(nodes, "tiny", [entry], [result], [numpy_helper.from_array(weight, "weight")])
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "model.onnx")
+    classes, digest = ClassSet(tuple("abcde"), default_palette(5)), sha256(folder / "model.onnx")
+    Artifact(name, "tiny", "none", size, "classes", "fp32", classes, (0.5,) * 3, (0.5,) * 3, 18, digest, "source").save(folder)
+    return folder / "model.onnx"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """One image at a time, any batch, and a file that is no model."""
+    path = tmp_path_factory.mktemp("models")
+    files = {name: write_model(path / name, batch) for name, batch in (("static", 1), ("dynamic", None), ("damaged", 1))}
+    files["damaged"].write_bytes(b"no model")
+    replace(load_artifact(files["static"]), sha256=sha256(files["damaged"])).save(path / "damaged")
+    return files
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)
+
+
+def test_the_plan_sweeps_what_each_file_can(tmp_path):
+    onnx, engine = tmp_path / "model.onnx", tmp_path / "model.engine"
+    assert plan([onnx, engine, onnx], ["openvino"], (1, 2), (1, 4)) == [
+        Case(file, backend, threads, batch)
+        for file, backend in ((onnx, "openvino"), (engine, None))
+        for threads in (1, 2)
+        for batch in (1, 4)
+    ]
+    with pytest.raises(UsageError, match="Unknown backend 'tpu'"):
+        plan([onnx], ["tpu"])
+
+
+def test_models_that_fail_do_not_stop_the_others(models, image):
+    told = []
+    cases = [Case(models["damaged"], None), Case(models["static"], "onnxruntime-tensorrt"), Case(models["static"], None, 1)]
+    (measured,) = bench_cases(cases, image, QUICK, failed=lambda case, error: told.append((case, error)))
+    assert measured.path == str(models["static"]) and measured.latency["network"].count >= 4
+    assert [case for case, _ in told] == cases[:2]
+    assert "can't load" in str(told[0][1]) and isinstance(told[1][1], MissingError)
+    with pytest.raises(EdgeKDError, match="can't load"):
+        bench([models["damaged"]], image, QUICK)
+
+
+def test_a_model_that_fails_while_it_is_timed(models, image, monkeypatch):
+    opened = open_session
+
+    def wearing_out(file, backend, threads):
+        session = opened(file, backend, threads)
+        if threads == 1:
+            run, left = session.run, iter(range(5))
+
+            def run_a_little(batch):
+                if next(left, None) is None:
+                    raise RuntimeError("device lost\nmore of it")
+                return run(batch)
+
+            session.run = run_a_little
+        return session
+
+    monkeypatch.setattr(module, "open_session", wearing_out)
+    told = []
+    cases = plan([models["static"]], threads=(1, 2))
+    (measured,) = bench_cases(cases, image, QUICK, failed=lambda case, error: told.append((case.threads, str(error))))
+    assert measured.threads == 2 and told == [(1, f"{models['static']} failed while it ran: device lost")]
+
+
+def test_stages_do_what_they_say(models, image, tmp_path):
+    write_image(tmp_path / "image.png", image)
+    with open_session(models["dynamic"]) as session:
+        expected = session.predict(image, image.shape[:2])
+        for batch in (1, 3):
+            calls = stage_calls(session, image, batch, tmp_path / "image.png")
+            assert list(calls) == ["decode", "preprocess", "network", "postprocess", "end_to_end"]
+            assert len(calls["decode"]()) == batch and np.array_equal(calls["decode"]()[0], image)
+            assert np.asarray(calls["preprocess"]()).shape[-3:] == (*SIZE, 3)
+            assert len(calls["network"]()) == batch
+            whole = calls["end_to_end"]()
+            for last in (calls["postprocess"]()[-1], whole if batch == 1 else whole[-1]):
+                assert last.shape == image.shape[:2] and (last == expected).mean() > 0.999
+        assert "decode" not in stage_calls(session, image, 1, None)
+
+
+def test_batches_are_swept_where_the_export_allows_it(models, image):
+    told = []
+    cases = plan([models["dynamic"], models["static"]], ["onnxruntime-cpu", "openvino"], (1,), (1, 4))
+    measured = bench_cases(cases, image, QUICK, failed=lambda case, error: told.append(str(error)))
+    assert [one.batch for one in measured] == [1, 4, 1, 4, 1, 1]
+    assert len(told) == 2 and all("static/model.onnx does not take 4 images" in said and "--max-batch 4" in said for said in told)
+    one, four = measured[:2]
+    assert four.latency["network"].min_ms > one.latency["network"].min_ms  # a call is of all of its images
+    assert four.images_per_second == 4 * four.latency["network"].throughput
+
+
+def test_memory_is_the_models_own(models):
+    """Beside a process that takes 256 MB more: a parent's peak, which getrusage keeps over exec, must not show."""
+    ballast = np.ones(256 << 20, np.uint8)
+    small = peak_memory(models["static"], None, 1)
+    assert 5e6 < small < 200e6 and ballast[0] == 1
+
+
+def test_memory_grows_with_the_batch(models):
+    assert peak_memory(models["dynamic"], None, 1, 4) > peak_memory(models["dynamic"], None, 1, 1)
+
+
+def test_a_process_that_dies_is_told(models, monkeypatch):
+    class Killed:
+        returncode, stdout, stderr = -signal.SIGKILL, "", ""
+
+    monkeypatch.setattr(memory.subprocess, "run", lambda *given, **options: Killed)
+    with pytest.raises(EdgeKDError, match=r"killed its process \(signal 9\); free some memory"):
+        peak_memory(models["static"], None, 1)
+
+
+def test_energy_is_of_the_frames(models, image, tmp_path, monkeypatch):
+    tool(tmp_path / "bin", "tegrastats", f'while true; do echo "{ORIN_NANO}"; sleep 0.03; done')
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
+    begin = time.perf_counter()
+    (measured,) = bench_cases([Case(models["static"], None, 1)], image, replace(QUICK, seconds=0.2), power="tegrastats", idle_s=0.3)
+    energy = measured.energy["end_to_end"]
+    assert time.perf_counter() - begin > 0.3 and set(measured.energy) == {"network", "end_to_end"}
+    assert energy.watts == pytest.approx(6.626, rel=0.2) and energy.idle_watts == pytest.approx(6.626, rel=0.2)
+    assert abs(energy.joules_per_frame) < 0.5 * 6.626 / measured.latency["end_to_end"].throughput  # nearly all of it was there at rest
+    assert set(measured.state) == {"before", "after"}

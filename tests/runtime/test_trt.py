@@ -1,0 +1,150 @@
+"""Engines: built for real by TensorRT for RTX, which needs no GPU, and refused before they are loaded where they do not fit."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from edgekd.export.onnx import write_onnx
+from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.classes import ClassSet, default_palette
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.files import sha256
+from edgekd_runtime.trt.api import use_family
+from edgekd_runtime.trt.build import BuildOptions, build_engine
+from edgekd_runtime.trt.cuda import no_gpu_reason
+from edgekd_runtime.trt.engine import require_fitting_engine, write_engine
+from edgekd_runtime.trt.layers import engine_precisions, require_engine_precision
+from tests.calib.conftest import FLOAT, lively, make_graph
+
+SIZE = (40, 56)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An exported model with its engine in ``trt``."""
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)")
+    path = tmp_path_factory.mktemp("exported")
+    export(path)
+    seen = []
+    write_engine(path / "model.onnx", path / "trt", "tensorrt-rtx", BuildOptions(), lambda *step: seen.append(step))
+    assert seen and all(0 < done <= steps for _, done, steps in seen)
+    return path
+
+
+def export(path, max_batch=1):
+    write_onnx(lively("lraspp-mobilenetv3_small_050", output_stride=32), SIZE, "classes", path / "model.onnx", {}, max_batch=max_batch)
+    classes = ClassSet(tuple("abcde"), default_palette(5))
+    digest = sha256(path / "model.onnx")
+    artifact = Artifact("m fp32", "m", "none", SIZE, "classes", "fp32", classes, (0.5,) * 3, (0.5,) * 3, 18, digest, "source")
+    artifact.save(path)
+    return artifact
+
+
+def test_the_engines_sidecar_says_what_built_it(folder):
+    artifact = load_artifact(folder / "trt/model.engine")
+    assert artifact.engine["family"] == "tensorrt-rtx" and artifact.engine["version"][0].isdigit()
+    assert artifact.source_sha256 == sha256(folder / "model.onnx") and artifact.precision == "fp32"
+
+
+@pytest.mark.skipif(no_gpu_reason() is None, reason="there is a GPU here")
+def test_without_a_gpu_an_engine_is_refused_with_the_reason(folder):
+    with pytest.raises(MissingError, match="GPU") as raised:
+        open_session(folder / "trt/model.engine")
+    assert raised.value.exit_code == 3
+
+
+def test_a_truncated_engine_is_refused_first(folder, tmp_path):
+    for name in ("model.engine", "model.json"):
+        (tmp_path / name).write_bytes((folder / "trt" / name).read_bytes())
+    (tmp_path / "model.engine").write_bytes((folder / "trt/model.engine").read_bytes()[:1000])
+    with pytest.raises(EdgeKDError, match=r"model\.engine is not the file that"):
+        open_session(tmp_path / "model.engine")
+
+
+def test_engines_of_another_version_or_gpu_name_the_command_that_rebuilds(folder):
+    file = folder / "trt/model.engine"
+    artifact = load_artifact(file)
+    version = artifact.engine["version"]
+    here = {"name": "Orin", "compute_capability": "8.7"}
+    require_fitting_engine(file, artifact, version, here)  # an engine of RTX is for any GPU that it knows
+    with pytest.raises(EdgeKDError, match=rf"was built by tensorrt-rtx {version}, here is 99\.0; build it again here: .* build .*onnx"):
+        require_fitting_engine(file, artifact, "99.0", here)
+    elsewhere = replace(artifact, engine=artifact.engine | {"gpu": {"name": "H200", "compute_capability": "9.0"}})
+    with pytest.raises(EdgeKDError, match="was built for H200, here is Orin"):
+        require_fitting_engine(file, elsewhere, version, here)
+    anywhere = elsewhere.engine | {"options": elsewhere.engine["options"] | {"hardware_compatible": True, "version_compatible": True}}
+    require_fitting_engine(file, replace(artifact, engine=anywhere), "99.0", here)
+    with pytest.raises(EdgeKDError, match="does not say what built"):
+        require_fitting_engine(file, replace(artifact, engine={}), version, here)
+
+
+def test_a_rejected_node_is_named(folder, tmp_path):
+    antialiased = (("Resize", ["x", "", "", "s"], ["y"]), {"mode": "linear", "antialias": 1})
+    model = make_graph([antialiased], {"x": (FLOAT, (1, 3, 16, 16))}, {"y": (FLOAT, (1, 3, 8, 8))}, {"s": np.array([1, 3, 8, 8])})
+    onnx.save(model, tmp_path / "model.onnx")
+    use_family("tensorrt-rtx")
+    with pytest.raises(EdgeKDError, match=r"rejects .*model\.onnx: \w+ 'n0'"):
+        build_engine(tmp_path / "model.onnx", load_artifact(folder / "model.onnx"), BuildOptions())
+
+
+def test_dynamic_batches_have_a_profile(folder, tmp_path):
+    with pytest.raises(UsageError, match="--max-batch 4"):
+        build_engine(folder / "model.onnx", load_artifact(folder / "model.onnx"), BuildOptions(max_batch=4))
+    artifact = export(tmp_path, max_batch=4)
+    assert onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    use_family("tensorrt-rtx")
+    assert build_engine(tmp_path / "model.onnx", artifact, BuildOptions(max_batch=4, workspace_mib=256, level=1))
+
+
+def test_the_timing_cache_is_kept(folder, tmp_path):
+    use_family("tensorrt-rtx")
+    options = BuildOptions(timing_cache=tmp_path / "cache.timing")
+    for _ in range(2):
+        assert build_engine(folder / "model.onnx", load_artifact(folder / "model.onnx"), options)
+        assert (tmp_path / "cache.timing").is_file()
+
+
+def test_families():
+    with pytest.raises(UsageError, match="Unknown TensorRT family 'trt'"):
+        use_family("trt")
+    try:
+        import tensorrt  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingError, match="pip install tensorrt"):
+            use_family("tensorrt")
+
+
+def layer(name, kind, datatype, result=None):
+    """As TensorRT's engine inspector writes it."""
+    return {
+        "Name": name,
+        "LayerType": kind,
+        "Inputs": [{"Name": "x", "Format/Datatype": datatype}],
+        "Outputs": [{"Name": "y", "Format/Datatype": result or datatype}],
+    }
+
+
+FP16, FP32, INT8 = (
+    "Channel major FP16 format where channel % 8 == 0",
+    "Row major linear FP32",
+    "Thirty-two wide channel vectorized row major Int8 format",
+)
+
+
+def test_an_engines_layers_are_held_to_the_sidecar(folder):
+    """The inspector's words, from NVIDIA's documentation; an engine's own need a GPU."""
+    half = [layer("c1 + relu", "CaskConvolution", FP16), layer("r", "Reformat", FP32)]
+    assert engine_precisions(half) == {"fp16": 1, "fp32": 1}
+    fp16, int8 = (replace(load_artifact(folder / "model.onnx"), precision=precision) for precision in ("fp16", "int8"))
+    require_engine_precision(half, fp16)
+    require_engine_precision([layer("c1", "CaskConvolution", INT8, FP32)], int8)  # its result feeds what is not quantised
+    silent = [layer("c1 + relu", "CaskConvolution", FP32), layer("c2", "CaskConvolution", INT8)]
+    for artifact in (fp16, int8):
+        with pytest.raises(EdgeKDError, match=r"TensorRT built c1 \+ relu of m fp32 in fp32 \(1 such"):
+            require_engine_precision(silent, artifact)
+        require_engine_precision(silent, replace(artifact, reduction={"kept": {"c1": "why"}}))
+    with pytest.raises(EdgeKDError, match="lists no convolution"):
+        require_engine_precision([], int8)
