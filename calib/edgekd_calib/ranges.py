@@ -1,0 +1,110 @@
+"""The range of every tensor that INT8 quantises: min-max, percentile, entropy or least squared error, symmetric."""
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater
+
+from edgekd_calib.graph import Image
+from edgekd_runtime.errors import EdgeKDError
+
+LEVELS = 127
+"""Positive levels of a symmetric int8."""
+
+
+class MSECalibrater(PercentileCalibrater):
+    """The clipping value with the least expected squared error, from the histogram of magnitudes."""
+
+    def compute_data(self) -> dict[str, float]:
+        return {name: least_squares_range(counts, edges) for name, (counts, edges, *_) in self.collector.histogram_dict.items()}
+
+
+def least_squares_range(counts: NDArray[Any], edges: NDArray[Any]) -> float:
+    """The clipping value among the bin edges that loses least.
+
+    With n(x) values of magnitude x and clipping value c the error is Σ n·Δ²/12 over x ≤ c, Δ = c/127, and Σ n·(x−c)² beyond.
+
+    Args:
+        counts: Histogram of magnitudes, N bins.
+        edges: N+1 edges, rising from 0 or more.
+    """
+    centres, n = (edges[:-1] + edges[1:]) / 2, counts.astype(np.float64)
+    candidates = edges[len(edges) // 20 + 1 :].astype(np.float64)
+    inside, beyond = np.cumsum(n), [np.cumsum((n * centres**power)[::-1])[::-1] for power in range(3)]
+    last = np.searchsorted(centres, candidates) - 1
+    pad = [np.append(sums, 0.0)[last + 1] for sums in beyond]
+    error = inside[last] * (candidates / LEVELS) ** 2 / 12 + pad[2] - 2 * candidates * pad[1] + candidates**2 * pad[0]
+    return float(candidates[error.argmin()])
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "minmax": MinMaxCalibrater,
+    "percentile": lambda *args, **options: PercentileCalibrater(*args, percentile=99.99, **options),
+    "entropy": EntropyCalibrater,
+    "mse": MSECalibrater,
+}
+
+
+def tensor_ranges(
+    model: Any, images: Iterable[Image], method: str, op_types: Iterable[str], update: Callable[[int], None] | None = None
+) -> dict[str, float]:
+    """The largest magnitude that INT8 should still represent, of every tensor around these operators.
+
+    Args:
+        model: FP32 ModelProto.
+        images: Calibration images, uint8 1×H×W×3 at the network's own rectangle.
+        method: A key of `METHODS`.
+        op_types: Operators that will be quantised.
+        update: Told of each image done.
+
+    Raises:
+        EdgeKDError: If there is no image, or a range is not finite.
+    """
+    done = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="edgekd-calib-") as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        source = Path(folder, "model.onnx")
+        onnx.save(model, source)
+        options = {"symmetric": True} | ({"num_bins": 2048} if method in ("percentile", "mse") else {})
+        calibrater = METHODS[method](str(source), list(op_types), str(Path(folder, "augmented.onnx")), **options)
+        calibrater.augment_graph()
+        calibrater.create_inference_session()
+        for done, image in enumerate(images, 1):
+            with warnings.catch_warnings():  # of NaN, which is told of below, by the tensor's name
+                warnings.simplefilter("ignore", RuntimeWarning)
+                calibrater.collect_data(_One(calibrater.infer_session.get_inputs()[0].name, image))
+            if update is not None:
+                update(done)
+        if not done:
+            raise EdgeKDError("There are no calibration images; give a split with labelled images, and ask for at least one.")
+        found = calibrater.compute_data()
+    ranges = {name: value if isinstance(value, float) else _magnitude(value.range_value) for name, value in found.items()}
+    wrong = [name for name, value in ranges.items() if not np.isfinite(value)]
+    if wrong:
+        raise EdgeKDError(f"The tensor {wrong[0]} is not finite on the calibration images; look for NaN in the checkpoint.")
+    return ranges
+
+
+def _magnitude(low_high: tuple[Any, Any]) -> float:
+    return float(max(np.abs(low_high[0]).max(), np.abs(low_high[1]).max()))
+
+
+class _One:
+    """ONNX Runtime's data reader, of one image, so that no more than one image's tensors are held."""
+
+    def __init__(self, name: str, image: Image) -> None:
+        self._feeds = [{name: image}]
+
+    def get_next(self) -> dict[str, Image] | None:
+        return self._feeds.pop() if self._feeds else None

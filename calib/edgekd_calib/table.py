@@ -1,0 +1,66 @@
+"""The calibration table: what INT8 ranges were found, on which images, for which model. JSON, reusable, refused for another model."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekd_calib.ranges import LEVELS, METHODS
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import read_json, write_json
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CalibrationTable:
+    """Ranges of a model's tensors.
+
+    Attributes:
+        model_sha256: Of the FP32 ``model.onnx``.
+        method: How the ranges were found.
+        images: SHA-256 of each calibration image at the network's rectangle → its name.
+        ranges: Tensor → largest magnitude represented; the INT8 scale is a 127th of it.
+    """
+
+    model_sha256: str
+    method: str
+    images: dict[str, str]
+    ranges: dict[str, float]
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """Tensor → INT8 scale."""
+        return {name: value / LEVELS for name, value in self.ranges.items()}
+
+    def save(self, file: Path) -> None:
+        """Write as JSON."""
+        write_json(file, {"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+    def require(self, model_sha256: str, source: str) -> None:
+        """Refuse another model than the table's.
+
+        Raises:
+            EdgeKDError: If the model has changed.
+        """
+        if model_sha256 != self.model_sha256:
+            raise EdgeKDError(f"{source} was made for another model (or an older export of this one); calibrate again: edgekd calib make.")
+
+
+def load_table(file: Path) -> CalibrationTable:
+    """Read a table.
+
+    Raises:
+        EdgeKDError: If it is missing, no table, or incomplete.
+    """
+    document: Any = read_json(file)
+    fault = EdgeKDError(f"{file} is no calibration table of schema {SCHEMA_VERSION}; make one with `edgekd calib make`.")
+    if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
+        raise fault
+    try:
+        table = CalibrationTable(**document)
+        sound = table.method in METHODS and table.images and all(float(value) >= 0 for value in table.ranges.values())
+    except (TypeError, ValueError, AttributeError) as error:
+        raise fault from error
+    if not sound:
+        raise fault
+    return table

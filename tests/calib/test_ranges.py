@@ -1,0 +1,76 @@
+"""Ranges against NumPy on the tensors themselves."""
+
+import numpy as np
+import pytest
+
+from edgekd_calib.graph import run_graph
+from edgekd_calib.quantize import QUANTISED
+from edgekd_calib.ranges import METHODS, least_squares_range, tensor_ranges
+from edgekd_calib.table import CalibrationTable, load_table
+from edgekd_runtime.errors import EdgeKDError
+from tests.calib.conftest import FLOAT, make_graph, noise
+
+
+def test_minmax_is_the_largest_magnitude_over_all_images(residual):
+    images = noise(3)
+    ranges = tensor_ranges(residual, images, "minmax", QUANTISED)
+    names = [name for name in ranges if name not in [item.name for item in residual.graph.initializer]][:6]
+    largest = np.max([[np.abs(value).max() for value in outputs] for outputs in run_graph(residual, images, names)], 0)
+    assert [ranges[name] for name in names] == pytest.approx(largest.tolist(), rel=1e-5)
+
+
+def test_the_clipping_methods_stay_below_the_largest_magnitude(residual):
+    images = noise(2)
+    widest = tensor_ranges(residual, images, "minmax", QUANTISED)
+    for method in ("percentile", "entropy", "mse"):
+        ranges = tensor_ranges(residual, images, method, QUANTISED)
+        assert ranges.keys() == widest.keys()
+        assert all(0 <= ranges[name] <= widest[name] * 1.002 + 1e-6 for name in ranges)
+        assert any(ranges[name] < 0.9 * widest[name] for name in ranges), method
+
+
+def test_least_squares_is_the_best_of_all_clipping_values():
+    """Brute force: quantise the samples with every candidate."""
+    samples = np.abs(np.random.default_rng(0).standard_t(3, 40_000))
+    counts, edges = np.histogram(samples, 2048)
+    given = least_squares_range(counts, edges)
+
+    def error(clip):
+        step = clip / 127
+        return float(((np.clip(np.round(samples / step), 0, 127) * step - samples) ** 2).mean())
+
+    candidates = np.linspace(0.1, 1, 200) * samples.max()
+    assert error(given) <= 1.03 * min(error(clip) for clip in candidates)
+    assert given < 0.9 * samples.max()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_image_and_nan_are_told(method):
+    weights = {"w": np.ones((2, 3, 1, 1), np.float32)}
+    nodes = [(("Cast", ["image"], ["f"]), {"to": FLOAT}), (("Conv", ["f", "w"], ["y"]), {})]
+    model = make_graph(nodes, {"image": (2, (1, 3, 4, 4))}, {"y": (FLOAT, (1, 2, 4, 4))}, weights)
+    with pytest.raises(EdgeKDError, match="no calibration images"):
+        tensor_ranges(model, [], method, QUANTISED)
+    if method == "minmax":
+        weights["w"][0] = np.nan
+        broken = make_graph(nodes, {"image": (2, (1, 3, 4, 4))}, {"y": (FLOAT, (1, 2, 4, 4))}, weights)
+        with pytest.raises(EdgeKDError, match="not finite"):
+            tensor_ranges(broken, [np.ones((1, 3, 4, 4), np.uint8)], method, QUANTISED)
+
+
+def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
+    table = CalibrationTable("abc", "entropy", {"hash": "image"}, {"x": 12.7})
+    table.save(tmp_path / "table.json")
+    assert load_table(tmp_path / "table.json") == table and table.scales == pytest.approx({"x": 0.1})
+    table.require("abc", "table.json")
+    with pytest.raises(EdgeKDError, match=r"table\.json was made for another model"):
+        table.require("other", "table.json")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"schema_version": 1}', '{"schema_version": 1, "method": "x", "images": {}, "ranges": {}}']
+)
+def test_what_is_no_table_is_told(tmp_path, content):
+    (tmp_path / "table.json").write_text(content)
+    with pytest.raises(EdgeKDError, match=r"table\.json is"):
+        load_table(tmp_path / "table.json")
