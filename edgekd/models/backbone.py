@@ -1,5 +1,6 @@
 """Backbones: any timm model with feature maps, its weights from timm's hub or a local file."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,16 @@ import timm
 import torch
 from timm.layers import Format
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+import edgekd.models.stdc  # noqa: F401  (registers its models with timm)
 from edgekd.config import nearest
 from edgekd.models.heads import Levels
 from edgekd.models.weights import read_weights
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
+PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_indices": (1, 2, 3, 4)}}
+"""Families whose branches run side by side to the end, and how timm gives the branches themselves."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -21,7 +26,7 @@ class Backbone(nn.Module):
 
     Args:
         name: timm model name.
-        output_stride: 8, 16 or 32; None = as deep as the backbone goes.
+        output_stride: 8 or 16; 32 and None = as deep as the backbone goes.
         in_channels: Image channels; more than 3 keep the RGB weights and start the others at 0.1·N(0, 1) (LAD).
         weights: None, ``timm``, or the path of a local ImageNet checkpoint.
 
@@ -36,9 +41,14 @@ class Backbone(nn.Module):
 
     def __init__(self, name: str, *, output_stride: int | None = None, in_channels: int = 3, weights: str | None = None) -> None:
         super().__init__()
-        options: dict[str, Any] = {"in_chans": min(in_channels, 3), **({"output_stride": output_stride} if output_stride else {})}
+        options: dict[str, Any] = {
+            "in_chans": min(in_channels, 3),
+            **({"output_stride": output_stride} if output_stride in (8, 16) else {}),
+        }
         if not timm.is_model(name):
             raise UsageError(f"Unknown backbone {name!r}{nearest(name, timm.list_models())}; `edgekd models --backbones` lists them.")
+        parallel = PARALLEL.get(name.partition("_")[0])
+        options |= parallel or {}
         if weights == "timm":
             options["pretrained"] = True
         elif weights is not None:
@@ -47,12 +57,17 @@ class Backbone(nn.Module):
         if in_channels > 3:
             _widen_input(self.net, in_channels)
         info: Any = self.net.feature_info
-        self.levels = Levels(tuple(info.channels()), tuple(info.reduction()))
+        self.levels = Levels(tuple(info.channels()), tuple(info.reduction()), parallel is not None)
         config = getattr(self.net, "pretrained_cfg", None) or {}
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        return self.net(image)
+        if not self.levels.parallel:
+            return self.net(image)
+        # parallel branches only meet again at multiples of the coarsest stride
+        (height, width), strides = image.shape[-2:], self.levels.strides
+        maps = self.net(F.pad(image, (0, -width % strides[-1], 0, -height % strides[-1])))
+        return [x[..., : -(-height // stride), : -(-width // stride)] for x, stride in zip(maps, strides, strict=True)]
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
@@ -75,6 +90,7 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
     return net
 
 
+@functools.cache
 def can_dilate(name: str) -> bool:
     """Whether timm can build the backbone at an output stride below 32."""
     try:

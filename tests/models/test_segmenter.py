@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.config import ModelRecipe
-from edgekd.models import Segmenter, SegmenterFile, load_segmenter, save_segmenter
+from edgekd.models import Segmenter, SegmenterFile, deployable, load_segmenter, save_segmenter
 from edgekd.models.heads import HEADS
 from edgekd.models.heads.base import average_bins
 from edgekd_runtime.classes import ClassSet, default_palette
@@ -26,7 +26,7 @@ def image(*shape):
 def test_every_head_on_light_backbones(head, backbone):
     model = Segmenter(f"{head}-{backbone}", 5, output_stride=16, head_channels=16).eval()
     output = model(image(2, 3, 65, 97))
-    stride = {"lraspp": 8}.get(head, 16)
+    stride = {"lraspp": 8, "stdc": 8, "deeplabv3plus": 4}.get(head, 16)
     assert model.stride == stride
     assert output.logits.shape == (2, 5, -(-65 // stride), -(-97 // stride))
     assert output.aux_logits.shape[:2] == (2, 5)
@@ -40,7 +40,8 @@ def test_output_strides(stride):
 
 
 def test_a_backbone_that_cannot_dilate_says_so_or_keeps_its_own():
-    assert Segmenter("fcn-hrnet_w18_small", 3).stride == 32
+    assert Segmenter("fcn-hrnet_w18_small", 3).stride == 4
+    assert Segmenter("psp-stdc1", 3).stride == Segmenter("psp-stdc1", 3, output_stride=32).stride == 32
     with pytest.raises(UsageError, match="output_stride"):
         Segmenter("fcn-hrnet_w18_small", 3, output_stride=8)
 
@@ -143,3 +144,52 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     (tmp_path / "best.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(EdgeKDError, match=r"best\.safetensors"):
         load_segmenter(tmp_path)
+
+
+def test_a_checkpoint_brings_its_own_normalisation(tmp_path):
+    """timm may change its mind about a backbone's mean and standard deviation; a trained model may not."""
+    name, classes = "lraspp-mobilenetv3_small_050", ClassSet(("a", "b"), default_palette(2))
+    model = Segmenter(name, 2, in_channels=4).eval()
+    about = SegmenterFile(ModelRecipe(name=name), classes, 4, 0.5, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
+    loaded, read = load_segmenter(tmp_path)
+    assert read == about and loaded.normalisation == (pytest.approx((0.1, 0.2, 0.3)), pytest.approx((0.4, 0.5, 0.6)))
+    pixels = torch.full((1, 3, 1, 1), 51.0)
+    torch.testing.assert_close(loaded.normalize(pixels).flatten(), torch.tensor([0.1 / 0.4, 0, -0.1 / 0.6]))
+    older = SegmenterFile(about.model, classes, 4, 0.5)
+    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), older)
+    assert load_segmenter(tmp_path)[0].normalisation == model.normalisation
+
+
+def test_soft_regions_belong_to_ocr(tmp_path):
+    """Its auxiliary head is neither left out, nor doubled, nor lost in a file or in the form that ships."""
+    model = Segmenter("ocr-resnet10t", 3, auxiliary=False, head_channels=16).eval()
+    assert model.auxiliary is None and model.gives_auxiliary
+    about = SegmenterFile(ModelRecipe(name="ocr-resnet10t", head_channels=16), ClassSet(("a", "b", "c"), default_palette(3)), 3, 0.5)
+    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
+    x = image(1, 3, 64, 64)
+    for other in (load_segmenter(tmp_path)[0], deployable(model)):
+        assert torch.equal(other(x).aux_logits, model(x).aux_logits) and torch.equal(other(x).logits, model(x).logits)
+
+
+def test_the_form_that_ships_leaves_the_model_as_it_was():
+    model = Segmenter("fcn-repvit_m0_9", 3).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    ships = deployable(model)
+    assert not ships.training and ships.auxiliary is None and model.training and model.auxiliary is not None
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert len(list(ships.backbone.modules())) < len(list(model.backbone.modules()))
+
+
+def test_published_stdc_weights_fit(tmp_path):
+    """Files of the public repository hold the classifier, and each stage under a second name."""
+    source = timm.create_model("stdc1")
+    state = source.state_dict()
+    assert {"features.0.conv.weight", "features.2.conv_list.3.bn.running_var", "features.2.avd_layer.0.weight"} <= set(state)
+    extra = {"x2.0.0.conv.weight": state["features.0.conv.weight"], "linear.weight": torch.zeros(1000, 1024)}
+    torch.save({"state_dict": state | extra}, tmp_path / "STDCNet813M.tar")
+    model = Segmenter("stdc-stdc1", 3, weights=str(tmp_path / "STDCNet813M.tar")).eval()
+    x = image(1, 3, 64, 64)
+    torch.testing.assert_close(model.backbone(x)[-1], source.eval()(x))
+    with pytest.raises(EdgeKDError, match="timm has no pretrained weights for stdc1"):
+        Segmenter("stdc-stdc1", 3, weights="timm")

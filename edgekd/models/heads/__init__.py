@@ -2,14 +2,22 @@
 
 from edgekd.models.heads.base import Head, Levels
 from edgekd.models.heads.deeplabv3 import DeepLabV3Head
+from edgekd.models.heads.deeplabv3plus import DeepLabV3PlusHead
 from edgekd.models.heads.fcn import FCNHead
+from edgekd.models.heads.isa import ISAHead
 from edgekd.models.heads.lraspp import LRASPPHead
+from edgekd.models.heads.ocr import OCRHead
 from edgekd.models.heads.psp import PSPHead
+from edgekd.models.heads.stdc import STDCHead
 
 HEADS: dict[str, type[Head]] = {
     "fcn": FCNHead,
     "psp": PSPHead,
     "deeplabv3": DeepLabV3Head,
+    "deeplabv3plus": DeepLabV3PlusHead,
+    "ocr": OCRHead,
+    "isa": ISAHead,
+    "stdc": STDCHead,
     "lraspp": LRASPPHead,
 }
 

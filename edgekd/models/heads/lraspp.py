@@ -15,15 +15,18 @@ class LRASPPHead(Head):
     """
 
     title = "gated last stage beside the stride-8 level"
-    default_width = 128
     default_stride = 16
 
-    def __init__(self, levels: Levels, width: int) -> None:
-        super().__init__(levels, width)
+    def __init__(self, levels: Levels, width: int, num_classes: int) -> None:
+        super().__init__(levels, width, num_classes)
         self._low = levels.at_stride(8)
         self.out_channels, self.stride = width + levels.channels[self._low], levels.strides[self._low]
         self.block = conv_bn_relu(levels.channels[-1], width, 1)
         self.gate = nn.Sequential(nn.Conv2d(levels.channels[-1], width, 1, bias=False), nn.Sigmoid())
+
+    @classmethod
+    def default_width(cls, levels: Levels) -> int:
+        return 128
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         low, high = levels[self._low], levels[-1]

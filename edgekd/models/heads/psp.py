@@ -16,8 +16,8 @@ class PSPHead(Head):
     title = "pyramid pooling, bins 1 2 3 6"
     pools_globally = True
 
-    def __init__(self, levels: Levels, width: int) -> None:
-        super().__init__(levels, width)
+    def __init__(self, levels: Levels, width: int, num_classes: int) -> None:
+        super().__init__(levels, width, num_classes)
         channels = levels.channels[-1]
         self.out_channels, self.stride = width, levels.strides[-1]
         self.branches = nn.ModuleList(conv_bn_relu(channels, max(8, channels // len(BINS)), 1) for _ in BINS)

@@ -1,0 +1,92 @@
+"""Checkpoints: weights in safetensors form that say themselves how their model is built."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from edgekd.config import ModelRecipe, validate
+from edgekd.models.segmenter import Segmenter, build_segmenter
+from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import atomic
+
+
+@dataclass(frozen=True)
+class SegmenterFile:
+    """What a ``.safetensors`` checkpoint says of itself.
+
+    Attributes:
+        model: The recipe that builds it.
+        classes: Names and palette.
+        in_channels: 3, or 4 for a label-assisted teacher.
+        miou: On the validation split when it was saved; NaN before the first validation.
+        mean, std: Normalisation of RGB in 0–1 that it was trained with; None in older files = what timm says of the backbone today.
+    """
+
+    model: ModelRecipe
+    classes: ClassSet
+    in_channels: int
+    miou: float
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+def save_segmenter(path: Path, state: dict[str, Tensor], about: SegmenterFile) -> None:
+    """Write weights with everything needed to build the model again, atomically."""
+    document = {
+        "model": about.model.model_dump(mode="json"),
+        "classes": asdict(about.classes),
+        "in_channels": about.in_channels,
+        "miou": about.miou,
+        "mean": about.mean,
+        "std": about.std,
+    }
+    with atomic(path) as temporary:
+        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, {"edgekd": json.dumps(document)})
+
+
+def load_segmenter(path: Path, num_classes: int | None = None) -> tuple[Segmenter, SegmenterFile]:
+    """Build the model that a ``.safetensors`` file describes and load it, in eval mode.
+
+    Args:
+        path: ``best.safetensors``, or the run folder that holds it.
+        num_classes: What the caller's data needs; None = anything.
+
+    Raises:
+        EdgeKDError: If the file is missing, damaged, not one of ours, or of another class count.
+    """
+    if path.is_dir():
+        path = path / "best.safetensors"
+    if not path.is_file():
+        raise EdgeKDError(f"No checkpoint at {path}; train one with `edgekd train` or `edgekd distill`.")
+    try:
+        with safe_open(path, "pt") as file:
+            document = json.loads((file.metadata() or {})["edgekd"])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise EdgeKDError(
+            f"{path} is not an edgekd checkpoint in safetensors form (pickles are not loaded); give a run folder or its best.safetensors."
+        ) from error
+    about = SegmenterFile(
+        model=validate(ModelRecipe, document["model"], str(path)).model_copy(update={"weights": None}),
+        classes=ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"])),
+        in_channels=document["in_channels"],
+        miou=document["miou"] if document["miou"] is not None else float("nan"),
+        mean=tuple(document["mean"]) if document.get("mean") else None,
+        std=tuple(document["std"]) if document.get("std") else None,
+    )
+    if num_classes is not None and len(about.classes) != num_classes:
+        raise EdgeKDError(f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set.")
+    model = build_segmenter(about.model, len(about.classes), about.in_channels)
+    if about.mean and about.std:
+        model.mean[:3, 0, 0], model.std[:3, 0, 0] = torch.tensor(about.mean), torch.tensor(about.std)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise EdgeKDError(f"{path} does not fit {about.model.name}: {str(error).splitlines()[-1].strip()}") from error
+    return model.eval(), about

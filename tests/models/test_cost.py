@@ -1,0 +1,49 @@
+"""What `edgekd models` says of a model."""
+
+import json
+
+import pytest
+
+from edgekd.models import Segmenter, deployable
+from edgekd.models.cost import USUAL_MODELS, model_cost
+
+
+def parameters_m(model):
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
+
+
+def test_the_form_that_ships_is_counted():
+    trained = Segmenter("fcn-repvit_m0_9", 5, auxiliary=False)
+    cost = model_cost("fcn-repvit_m0_9", 5, (64, 96))
+    assert cost.parameters_m == pytest.approx(parameters_m(deployable(trained))) and cost.parameters_m < parameters_m(trained)
+
+
+@pytest.mark.parametrize(
+    ("name", "strides", "auxiliary", "dilates"),
+    [
+        ("lraspp-resnet10t", (16, 8), (256, False), True),
+        ("ocr-resnet10t", (8, 8), (256, True), True),
+        ("fcn-hrnet_w18_small", (32, 4), (16 + 32 + 64 + 128, False), False),
+        ("stdc-stdc1", (32, 8), (512, False), False),
+    ],
+)
+def test_strides_auxiliary_head_and_dilation(name, strides, auxiliary, dilates):
+    cost = model_cost(name, 5, (64, 96))
+    assert (cost.output_stride, cost.stride) == strides
+    assert (cost.auxiliary_channels, cost.auxiliary_ships) == auxiliary and cost.dilates == dilates
+
+
+def test_the_pairs_of_the_papers_are_usual():
+    heads = {"DLv3": "deeplabv3", "PSP": "psp", "DLv3+": "deeplabv3plus", "ISANet": "isa", "HRNet18s": "fcn"}
+    backbones = {"R18": "resnet18", "MBV2": "mobilenetv2_100", "MV2": "mobilenetv2_100", "R101": "resnet101", "": "hrnet_w18_small_v2"}
+    students = ["DLv3-R18", "DLv3-MBV2", "PSP-R18", "HRNet18s-", "DLv3+-MV2", "ISANet-R18", "DLv3-R101"]
+    pairs = {f"{heads[head]}-{backbones[backbone]}" for head, backbone in (pair.split("-") for pair in students)}
+    assert pairs <= set(USUAL_MODELS) and {"stdc-stdc1", "stdc-stdc2"} <= set(USUAL_MODELS)
+
+
+def test_the_table_and_the_document(edgekd):
+    arguments = ("models", "ocr-resnet10t", "fcn-resnet10t", "--imgsz", "64x96", "--num-classes", "5")
+    rows = {line.split()[0]: line for line in edgekd(*arguments).stdout.splitlines() if "-resnet10t" in line}
+    assert "256*" in rows["ocr-resnet10t"] and "*" not in rows["fcn-resnet10t"]
+    document = json.loads(edgekd(*arguments, "--json").stdout)["models"]
+    assert [model["auxiliary_ships"] for model in document] == [True, False]
