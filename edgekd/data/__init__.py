@@ -9,9 +9,15 @@ from edgekd.data.layout import Layout, Sample
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
 LAYOUTS = {
+    "ade20k": "edgekd.data.ade20k:ADE20K",
     "camvid": "edgekd.data.camvid:CamVid",
+    "camvid32": "edgekd.data.camvid32:CamVid32",
+    "cityscapes": "edgekd.data.cityscapes:Cityscapes",
+    "coco_stuff": "edgekd.data.coco_stuff:COCOStuff",
     "folder": "edgekd.data.folder:Folder",
+    "pascal_context": "edgekd.data.pascal_context:PascalContext",
     "streetscape": "edgekd.data.streetscape:Streetscape",
+    "voc": "edgekd.data.voc:VOC",
 }
 
 

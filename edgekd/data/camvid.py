@@ -3,25 +3,10 @@
 from pathlib import Path
 
 from edgekd.data.files import FileLayout, label_table, pair_files
-from edgekd_runtime.classes import ClassSet
+from edgekd.data.labels import class_set, read_labels
 from edgekd_runtime.errors import UsageError
 
-CLASSES = ClassSet(
-    ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"),
-    (
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ),
-)
+CLASSES = class_set(read_labels("camvid"))
 SPLITS = ("train", "val", "test")
 
 

@@ -1,5 +1,6 @@
 """Reading every image and mask of a split, and naming each fault."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from edgekd.console import Update, table
 from edgekd.data import open_layout
-from edgekd_runtime.errors import EdgeKDError
+from edgekd.data.scan import scan
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DataReport:
 
 
 def check_layout(name: str, split: str, root: str | None, update: Update) -> DataReport:
-    """Read a whole split.
+    """Read a whole split; files that have not changed since they were last read are not read again.
 
     Args:
         name: Layout.
@@ -51,20 +52,11 @@ def check_layout(name: str, split: str, root: str | None, update: Update) -> Dat
         update: Told of progress.
     """
     layout = open_layout(name, split, root, faults=True)
-    faults = list(getattr(layout, "faults", []))
-    sizes: dict[str, int] = {}
-    counts = np.zeros(256, np.int64)
-    for index in range(len(layout)):
-        try:
-            image, label = layout.read(index)
-        except EdgeKDError as error:
-            faults.append(str(error))
-        else:
-            size = f"{image.shape[0]}x{image.shape[1]}"
-            sizes[size] = sizes.get(size, 0) + 1
-            counts += np.bincount(label.ravel(), minlength=256)
-        update(index + 1, len(layout))
-    of_class = counts[: len(layout.classes)]
+    rows = scan(layout, name, split, root, update)
+    sizes = Counter(f"{row.size[0]}x{row.size[1]}" for row in rows if not row.fault)
+    counts = sum((row.counts for row in rows), np.zeros(len(layout.classes) + 1, np.int64))
+    of_class = counts[:-1]
+    faults = [*getattr(layout, "faults", []), *(row.fault for row in rows if row.fault)]
     faults += [
         f"no pixel of the class {name} in the split {split}"
         for name, count in zip(layout.classes.names, of_class, strict=True)
@@ -73,7 +65,7 @@ def check_layout(name: str, split: str, root: str | None, update: Update) -> Dat
     shares = of_class / max(1, of_class.sum())
     return DataReport(
         images=len(layout),
-        sizes=sizes,
+        sizes=dict(sizes),
         pixels=dict(zip(layout.classes.names, shares.tolist(), strict=True)),
         ignored=float(1 - of_class.sum() / max(1, counts.sum())),
         faults=faults,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edgekd.config import Strict, read_yaml, validate
-from edgekd.data.files import FileLayout, label_table, pair_files
+from edgekd.data.files import FileLayout, colour_table, label_table, pair_files
 from edgekd_runtime.classes import IGNORE, ClassSet, default_palette
 from edgekd_runtime.errors import EdgeKDError
 
@@ -50,9 +50,9 @@ class Folder(FileLayout):
         if wrong:
             raise EdgeKDError(f"{root}/dataset.yaml maps {wrong[0]}, but values are 0–255 and classes 0–{count - 1}.")
         pairs, faults = pair_files(*self._folders(Path(root), split), self.tree)
-        super().__init__(
-            pairs, faults, ClassSet(tuple(description.names), palette), label_table(mapping, description.ignore), bool(description.palette)
-        )
+        classes = ClassSet(tuple(description.names), palette)
+        colours = colour_table(classes) if description.palette else None
+        super().__init__(pairs, faults, classes, label_table(mapping, description.ignore), colours)
 
     def _describe(self, path: Path) -> FolderFile:
         if not path.is_file():
