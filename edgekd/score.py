@@ -7,13 +7,14 @@ from typing import Any
 from edgekd.console import Update, progress
 from edgekd.data import Layout, open_layout
 from edgekd.models import load_segmenter
-from edgekd.pipeline import open_split, run_recipe
+from edgekd.pipeline import moved, open_split, run_recipe
 from edgekd.train.evaluate import best_device, evaluate, pairs
+from edgekd.train.inference import DEPLOYED, Inference
 from edgekd_runtime.accuracy import Accuracy, score
 from edgekd_runtime.artifact import Artifact, find_models
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.classes import ClassSet
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, UsageError
 
 
 @dataclass(frozen=True)
@@ -31,32 +32,47 @@ class Scored:
     privileged: bool
 
 
-def score_model(path: Path, *, split: str | None, root: str | None, size: tuple[int, int] | None, backend: str) -> Scored:
+def score_model(
+    path: Path,
+    *,
+    split: str | None,
+    root: str | None,
+    size: tuple[int, int] | None,
+    backend: str | None,
+    inference: Inference = DEPLOYED,
+) -> Scored:
     """Score on a data split, at label resolution.
 
     Args:
-        path: Run folder, ``.safetensors``, ``model.onnx``, or a folder with one exported model.
+        path: Run folder, ``.safetensors``, ``model.onnx``, ``model.engine``, or a folder with one exported model.
         split: Data split; the recipe's validation split where None.
         root: Folder of the data, where it has moved.
         size: Network input (H, W) of a run; the recipe's where None.
-        backend: Of an exported model.
+        backend: Of an exported model; the file's usual one where absent.
+        inference: Which views of each image of a run vote.
 
     Raises:
         EdgeKDError: If model or data can't be read or do not fit.
+        UsageError: If an exported model is asked for anything but its own rectangle.
     """
-    if path.suffix == ".onnx" or (path.is_dir() and not (path / "recipe.yaml").exists()):
+    if path.suffix in (".onnx", ".engine") or (path.is_dir() and not (path / "recipe.yaml").exists()):
+        if inference != DEPLOYED or size is not None:
+            raise UsageError(
+                f"{path} is an exported model, which takes its own rectangle only; leave --imgsz, --native, --window, --scales and "
+                "--flip out, or give the run that it was exported from."
+            )
         return _score_exported(path, split, root, backend)
-    recipe = run_recipe(path)
-    if root:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": root})})
+    if backend is not None:
+        raise UsageError(f"{path} is a run, which PyTorch scores; --backend is for an exported model.")
+    recipe = moved(run_recipe(path), root)
     layout = open_split(recipe, split)
     model, about = load_segmenter(path, len(layout.classes))
     with progress("eval") as update:
-        accuracy = evaluate(model.to(best_device()), layout, size or recipe.data.size, update=update)
+        accuracy = evaluate(model.to(best_device()), layout, size or recipe.data.size, inference=inference, update=update)
     return Scored(accuracy, split or recipe.data.val, len(layout), about.classes, privileged=about.in_channels > 3)
 
 
-def _score_exported(path: Path, split: str | None, root: str | None, backend: str) -> Scored:
+def _score_exported(path: Path, split: str | None, root: str | None, backend: str | None) -> Scored:
     files = find_models(path)
     if len(files) > 1:
         raise EdgeKDError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")

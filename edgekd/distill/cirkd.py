@@ -1,14 +1,14 @@
 """CIRKD, cross-image relational distillation (Yang et al. 2022): how pixels relate across the images of a batch, and to a memory."""
 
+from itertools import combinations_with_replacement, islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.reduce import world_size
+from edgekd.distill.reduce import gather_over_processes, process_rank, sum_over_processes, world_size
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
 
@@ -18,7 +18,7 @@ def cross_image_similarity(student_features: Tensor, teacher_features: Tensor, t
     """Mean over all B² image pairs of the KL between row-softmaxes of their cosine maps (Yang et al. 2022, eq. 4–6).
 
     Each map is made once for both orders of its pair, used for value and gradient, and dropped, so that memory grows with (h·w)²
-    and not with (B·h·w)².
+    and not with (B·h·w)². The images are those of all processes, which share the pairs out among them.
 
     Args:
         student_features: B×A_s×h×w.
@@ -39,26 +39,29 @@ class _CrossImage(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, t: Tensor, temperature: float) -> Tensor:
+        own = len(s)
+        s, t = gather_over_processes(s), gather_over_processes(t)
         images, positions = s.shape[:2]
         gradient = torch.zeros_like(s)
         total = s.new_zeros(())
-        for i in range(images):
-            for j in range(i, images):
-                # cosines are at most 1, so one shifted exponential serves as softmax along rows and, for (j, i), along columns
-                of_s, of_t = ((f[i] @ f[j].mT).sub_(1).div_(temperature) for f in (s, t))
-                e_s, e_t = of_s.exp(), of_t.exp()
-                surprise = of_t.sub_(of_s).mul_(e_t)
-                inverse_s, inverse_t = s.new_zeros(()), s.new_zeros(())
-                for dim in (1,) if i == j else (1, 0):
-                    sum_s, sum_t = e_s.sum(dim, keepdim=True), e_t.sum(dim, keepdim=True)
-                    total += (surprise.sum(dim, keepdim=True) / sum_t + (sum_s / sum_t).log()).sum()
-                    inverse_s, inverse_t = inverse_s + 1 / sum_s, inverse_t + 1 / sum_t
-                slope = e_s.mul_(inverse_s).sub_(e_t.mul_(inverse_t))  # ∂KL/∂(similarity/τ)
-                gradient[i] += slope @ s[j]
-                gradient[j] += slope.mT @ s[i]
+        for i, j in islice(combinations_with_replacement(range(images), 2), process_rank(), None, world_size()):
+            # cosines are at most 1, so one shifted exponential serves as softmax along rows and, for (j, i), along columns
+            of_s, of_t = ((f[i] @ f[j].mT).sub_(1).div_(temperature) for f in (s, t))
+            e_s, e_t = of_s.exp(), of_t.exp()
+            surprise = of_t.sub_(of_s).mul_(e_t)
+            inverse_s, inverse_t = s.new_zeros(()), s.new_zeros(())
+            for dim in (1,) if i == j else (1, 0):
+                sum_s, sum_t = e_s.sum(dim, keepdim=True), e_t.sum(dim, keepdim=True)
+                total += (surprise.sum(dim, keepdim=True) / sum_t + (sum_s / sum_t).log()).sum()
+                inverse_s, inverse_t = inverse_s + 1 / sum_s, inverse_t + 1 / sum_t
+            slope = e_s.mul_(inverse_s).sub_(e_t.mul_(inverse_t))  # ∂KL/∂(similarity/τ)
+            gradient[i] += slope @ s[j]
+            gradient[j] += slope.mT @ s[i]
         scale = 1 / (images**2 * positions)
-        ctx.save_for_backward(gradient.mul_(scale / temperature))
-        return total * scale
+        # DDP averages what the processes give, so each gives its images' part of the whole times their number
+        gradient = sum_over_processes(gradient)[process_rank() * own :][:own] * (scale / temperature * world_size())
+        ctx.save_for_backward(gradient)
+        return sum_over_processes(total) * scale
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
@@ -123,7 +126,7 @@ def memory_similarity(student: Tensor, teacher: Tensor, contrasts: Tensor, tempe
 
 
 class CrossImageSimilarity(Transfer):
-    """The mini-batch part, over the images of this process, and both memories, over all processes.
+    """The mini-batch part and both memories, over the images of all processes.
 
     Args:
         widths: Channel counts.
@@ -176,7 +179,8 @@ class CrossImageSimilarity(Transfer):
         for weight, memory in ((pixel, self.pixel_memory), (region, self.region_memory)):
             loss = loss + weight * memory_similarity(student, teacher, memory.sample(), self.temperature, 1.0)
         if self.training:
-            self._enqueue(*_gather(teacher_map, labels_at(pair.labels, teacher_map.shape[-2:])))
+            labels = labels_at(pair.labels, teacher_map.shape[-2:])
+            self._enqueue(gather_over_processes(teacher_map), gather_over_processes(labels))
         return loss
 
     @torch.no_grad()
@@ -191,15 +195,3 @@ class CrossImageSimilarity(Transfer):
                 self.pixel_memory.push(index, own[chosen.to(own.device)])
         self.pixel_memory.step += 1
         self.region_memory.step += 1
-
-
-def _gather(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Both from every process, in rank order."""
-    if world_size() == 1:
-        return features, labels
-    results = []
-    for value in (features.contiguous(), labels.contiguous()):
-        parts = [torch.empty_like(value) for _ in range(world_size())]
-        dist.all_gather(parts, value)
-        results.append(torch.cat(parts))
-    return results[0], results[1]

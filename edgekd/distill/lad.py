@@ -51,15 +51,19 @@ class LabelNoiser(nn.Module):
         table = torch.linspace(-1.1, 1.0, num_classes + 1) if weights == "table" else None
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, labels: Tensor) -> Tensor:
-        """Labels B×H×W → B×1×H×W."""
-        batch, device = len(labels), labels.device
+    def forward(self, labels: Tensor, seed: int) -> Tensor:
+        """Labels B×H×W → B×1×H×W, the images' noise drawn from `seed`, `seed` + 1, …; `sample_seed` gives one in training."""
+        generators = [torch.Generator(labels.device).manual_seed(seed + index) for index in range(len(labels))]
         if self.table is None:
-            weights = torch.randn(batch, self.num_classes + 1, device=device)
+            weights = _normal(generators, self.num_classes + 1)
         else:
-            weights = self.table.to(device).expand(batch, -1)
-        noise = torch.randn(batch, 1, *labels.shape[-2:], device=device)
-        return noise_label(labels, weights, noise, self.gain, self.sigma)
+            weights = self.table.to(labels.device).expand(len(labels), -1)
+        return noise_label(labels, weights, _normal(generators, 1, *labels.shape[-2:]), self.gain, self.sigma)
+
+
+def _normal(generators: list[torch.Generator], *shape: int) -> Tensor:
+    """N(0, 1), one item a generator."""
+    return torch.stack([torch.randn(shape, generator=generator, device=generator.device) for generator in generators])
 
 
 def with_label(image: Tensor, noised_label: Tensor) -> Tensor:

@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe, TransferRecipe
 from edgekd.distill.cwd import channel_kd
+from edgekd.distill.detail import DetailGuidance
 from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.reduce import sample_seed
 from edgekd.distill.registry import build_transfer, transfer_class
 from edgekd.distill.task import MISSING_MAP, TASKS, Parts
 from edgekd.distill.teacher import Teacher, at_student_size
 from edgekd.distill.transfer import Pair, Widths
-from edgekd.models import Segmenter
+from edgekd.models import Segmenter, SegOutput
 from edgekd_runtime.errors import UsageError
 
 
@@ -28,10 +30,16 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.student = student
         self.task = TASKS[task.weighting](task, student.num_classes)
+        self.detail = DetailGuidance(student, task.detail) if task.detail else None
 
     @abstractmethod
     def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
         """RGB uint8 B×3×H×W, labels int64 B×H×W, share of the run → weighted loss parts."""
+
+    def supervise(self, output: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
+        """The loss on the labels of the student's latest forward: the task, and detail guidance where it is on."""
+        parts = self.task(output, teacher, labels, progress)
+        return parts if self.detail is None else parts | {"detail": self.detail(labels)}
 
     def second_players(self) -> list[nn.Parameter]:
         """Parameters that play against the student and have an optimiser of their own."""
@@ -42,7 +50,7 @@ class Supervised(Objective):
     """The task loss alone: a teacher, or the baseline student."""
 
     def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
-        return self.task(self.student(self.student.normalize(image)), None, labels, progress)
+        return self.supervise(self.student(self.student.normalize(image)), None, labels, progress)
 
 
 class LabelAssisted(Objective):
@@ -61,8 +69,11 @@ class LabelAssisted(Objective):
 
     def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
         normal = self.student.normalize(image)
-        outputs = [self.student(with_label(normal, self.noiser(labels))) for _ in range(2)]
-        parts = [self.task(output, None, labels, progress) for output in outputs]
+        outputs, parts = [], []
+        for _ in range(2):
+            noised = self.noiser(labels, sample_seed(len(labels), labels.device))
+            outputs.append(self.student(with_label(normal, noised)))
+            parts.append(self.supervise(outputs[-1], None, labels, progress))
         first, second = (output.logits for output in outputs)
         consistency = channel_kd(first, second.detach()) + channel_kd(second, first.detach())
         return {name: parts[0][name] + parts[1][name] for name in parts[0]} | {"consistency": self.consistency * consistency}
@@ -101,7 +112,7 @@ class Distillation(Objective):
     def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
         of_teacher = self.teacher(image, labels)
         of_student = self.student(self.student.normalize(image))
-        parts = self.task(of_student, of_teacher, labels, progress)
+        parts = self.supervise(of_student, of_teacher, labels, progress)
         if self.transfers:
             pair = Pair(of_student, at_student_size(of_teacher, of_student), labels, self.student.classifier, progress)
             parts |= {name: self.weights[name] * module(pair) for name, module in self.transfers.items()}
@@ -122,11 +133,16 @@ def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transf
     names = [recipe.method for recipe in transfers]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"The transfer {doubled.pop()!r} is listed twice; join the two and add their weights.")
-    if task.weighting == "difficulty" and task.difficulty_map == "auxiliary" and teacher.auxiliary is None and (task.warmup or task.blend):
+    if (
+        task.weighting == "difficulty"
+        and task.difficulty_map == "auxiliary"
+        and not teacher.gives_auxiliary
+        and (task.warmup or task.blend)
+    ):
         raise UsageError(MISSING_MAP)
     for recipe in transfers:
         for role, model in (("student", student), ("teacher", teacher)):
-            if "auxiliary" in transfer_class(recipe).needs and model.auxiliary is None:
+            if "auxiliary" in transfer_class(recipe).needs and not model.gives_auxiliary:
                 raise UsageError(
                     f"The transfer {recipe.method} reads the auxiliary head, and this {role} has none: "
                     "set auxiliary: true for it, or choose another transfer."

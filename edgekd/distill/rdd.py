@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.reduce import masked_mean
+from edgekd.distill.reduce import kth_smallest, masked_mean, sum_over_processes, world_size
 from edgekd.distill.resize import upsample
 from edgekd_runtime.classes import IGNORE
 
@@ -62,7 +62,8 @@ def hard_pixels(logits: Tensor, labels: Tensor, threshold: float = 0.7, min_kept
         labels: B×H×W, 255 = ignore.
         threshold: A pixel is hard when its label's probability is at or below
             max(threshold, the min_kept-th smallest probability of the batch).
-        min_kept: Pixels of the batch (of this process) kept at least; more than there are valid ones means all of those.
+        min_kept: Pixels of the batch kept at least; more than there are valid ones means all of those. With several processes,
+            each adds its batch and its `min_kept`, and the threshold is one for all.
 
     Returns:
         bool B×H×W; False where ignored.
@@ -76,11 +77,12 @@ def hard_from_loss(loss: Tensor, valid: Tensor, threshold: float, min_kept: int)
     """`hard_pixels` from the unweighted `pixel_cross_entropy`, which is −log of the probability it needs, and the valid pixels."""
     probability = torch.exp(-loss.detach())  # 1 where ignored
     hard = valid & (probability <= threshold)
-    kept = min(min_kept, int(valid.sum()))
-    if kept and int(hard.sum()) < kept:
-        # a selection, not a sort, and only where the threshold alone keeps too few
-        cut = probability[valid].kthvalue(kept).values.clamp_min(threshold)
-        hard = valid & (probability <= cut)
+    if not min_kept:
+        return hard
+    found, there = sum_over_processes(torch.stack([hard.sum(), valid.sum()])).tolist()
+    kept = min(min_kept * world_size(), there)
+    if found < kept:
+        hard = valid & (probability <= kth_smallest(probability[valid], kept).clamp_min(threshold))
     return hard
 
 

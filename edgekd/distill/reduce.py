@@ -10,6 +10,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def process_rank() -> int:
+    """Of this process among them; 0 without torch.distributed."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
 def sum_over_processes(value: Tensor) -> Tensor:
     """The sum of `value` over all processes, without a gradient; itself where there is one process."""
     value = value.detach()
@@ -17,6 +22,36 @@ def sum_over_processes(value: Tensor) -> Tensor:
         value = value.clone()
         dist.all_reduce(value)
     return value
+
+
+def gather_over_processes(value: Tensor) -> Tensor:
+    """The values of all processes, of equal shapes, joined along the first dimension in rank order; without a gradient."""
+    value = value.detach()
+    if world_size() == 1:
+        return value
+    parts = [torch.empty_like(value) for _ in range(world_size())]
+    dist.all_gather(parts, value.contiguous())
+    return torch.cat(parts)
+
+
+def kth_smallest(values: Tensor, k: int) -> Tensor:
+    """The k-th smallest of all processes' values, 1 ≤ k ≤ their number. A selection: nothing is sorted whole."""
+    if world_size() > 1:
+        kept = values.new_full((k,), float("inf"))
+        own = values.topk(min(k, len(values)), largest=False, sorted=False).values
+        kept[: len(own)] = own
+        values = gather_over_processes(kept)
+    return values.kthvalue(k).values
+
+
+def sample_seed(images: int, device: torch.device) -> int:
+    """A seed for the first of this process's `images`, the next one's is one more: equal however a batch is dealt out."""
+    seed = torch.randint(2**62, ())
+    if world_size() > 1:
+        seed = seed.to(device)
+        dist.broadcast(seed, 0)
+        return int(seed) + process_rank() * images
+    return int(seed)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.reduce import sample_seed
 from edgekd.distill.resize import upsample
 from edgekd.models import Segmenter, SegOutput
 
@@ -31,7 +32,9 @@ class Teacher:
     def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:
         """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride."""
         normal = self.model.normalize(image)
-        return self.model(normal if self.noiser is None else with_label(normal, self.noiser(labels)))
+        if self.noiser is not None:
+            normal = with_label(normal, self.noiser(labels, sample_seed(len(labels), labels.device)))
+        return self.model(normal)
 
 
 def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:

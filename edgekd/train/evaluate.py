@@ -1,6 +1,7 @@
-"""Scoring a segmenter as it will be deployed: image resized to the network's rectangle, class map back at label size."""
+"""Scoring a segmenter, by default as it will be deployed: image resized to the network's rectangle, class map back at label size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.resize import labels_at, upsample
 from edgekd.models import Segmenter
+from edgekd.train.inference import DEPLOYED, Inference, mean_probabilities
 from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
 from edgekd_runtime.image import fit, fit_classes
 
@@ -29,7 +31,12 @@ def to_device(image: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 @torch.inference_mode()
 def predict(
-    model: Segmenter, image: NDArray[np.uint8], label: NDArray[np.uint8], size: tuple[int, int], noiser: LabelNoiser | None = None
+    model: Segmenter,
+    image: NDArray[np.uint8],
+    label: NDArray[np.uint8],
+    size: tuple[int, int],
+    noiser: Callable[[Tensor], Tensor] | None = None,
+    inference: Inference = DEPLOYED,
 ) -> NDArray[np.uint8]:
     """Class map at the label's size.
 
@@ -39,14 +46,25 @@ def predict(
         label: uint8 H×W; only its size counts, except for a label-assisted model.
         size: Network input (h, w).
         noiser: Gives a label-assisted model its fourth channel.
+        inference: Which views of the image vote.
     """
+    look = partial(_network_input, model, image, label, noiser)
+    if inference == DEPLOYED:
+        scores = upsample(model(look(size)).logits.float(), size)
+    else:
+        scores = mean_probabilities(model, look, (image.shape[0], image.shape[1]) if inference.native else size, inference)
+    return fit_classes(scores.argmax(1)[0].to(torch.uint8).cpu().numpy(), (label.shape[0], label.shape[1]))
+
+
+def _network_input(
+    model: Segmenter, image: NDArray[np.uint8], label: NDArray[np.uint8], noiser: Callable[[Tensor], Tensor] | None, size: tuple[int, int]
+) -> Tensor:
+    """The image, and the noised label for a model that is shown it, at one size."""
     device = next(model.parameters()).device
     network_input = model.normalize(to_device(fit(image, size), device))
-    if noiser is not None:
-        shown = labels_at(torch.from_numpy(label)[None].long(), size).to(device)
-        network_input = with_label(network_input, noiser(shown))
-    class_map = upsample(model(network_input).logits.float(), size).argmax(1)[0].to(torch.uint8).cpu().numpy()
-    return fit_classes(class_map, (label.shape[0], label.shape[1]))
+    if noiser is None:
+        return network_input
+    return with_label(network_input, noiser(labels_at(torch.from_numpy(label)[None].long(), size).to(device)))
 
 
 def evaluate(
@@ -54,6 +72,7 @@ def evaluate(
     layout: Layout,
     size: tuple[int, int],
     *,
+    inference: Inference = DEPLOYED,
     rank: int = 0,
     world: int = 1,
     update: Update | None = None,
@@ -66,6 +85,7 @@ def evaluate(
         model: Put in eval mode, and back as it was.
         layout: The split.
         size: Network input (H, W).
+        inference: Which views of each image vote.
         rank: This process.
         world: Number of processes.
         update: Told of progress.
@@ -75,13 +95,11 @@ def evaluate(
     noiser = LabelNoiser(model.num_classes) if model.in_channels > 3 else None
     matrix = ConfusionMatrix(model.num_classes)
     device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for index in range(rank, len(layout), world):
-            torch.manual_seed(index)
-            image, label = layout.read(index)
-            matrix.update(label, predict(model, image, label, size, noiser))
-            if update is not None:
-                update(index + 1, len(layout))
+    for index in range(rank, len(layout), world):
+        image, label = layout.read(index)
+        matrix.update(label, predict(model, image, label, size, noiser and partial(noiser, seed=index), inference))
+        if update is not None:
+            update(index + 1, len(layout))
     model.train(training)
     matrix.counts = sum_over_processes(torch.from_numpy(matrix.counts).to(device)).cpu().numpy()
     return matrix.accuracy()

@@ -24,6 +24,7 @@ from edgekd.distill.task import Parts
 from edgekd.models import Segmenter, SegmenterFile, save_segmenter
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
+from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
@@ -90,7 +91,10 @@ class Trainer:
         self.memory_format = torch.channels_last if self.train.channels_last else torch.contiguous_format
         if fabric.world_size > 1:
             synchronise_batch_norm(objective, fabric.device)
-        if recipe.student.batch_norm == "freeze":
+        if self.train.fake_quant is not None:
+            quantise_while_training(objective.student, self.train.fake_quant)
+            freeze_batch_norm(objective.student)
+        elif recipe.student.batch_norm == "freeze":
             freeze_batch_norm(objective.student.backbone)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
@@ -235,7 +239,9 @@ class Trainer:
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
             )
             if better:
-                about = SegmenterFile(self.recipe.student, self.val_layout.classes, self.student.in_channels, accuracy.miou)
+                about = SegmenterFile(
+                    self.recipe.student, self.val_layout.classes, self.student.in_channels, accuracy.miou, *self.student.normalisation
+                )
                 save_segmenter(self.folder.best, self.kept.state_dict(), about)
 
     @property

@@ -113,9 +113,24 @@ def test_lad_teacher_draws_twice(batch):
     parts = objective.train()(*batch, 0.0)
     assert set(parts) == {"task", "auxiliary", "consistency"} and float(parts["consistency"].detach()) > 0
     noiser = LabelNoiser(C)
-    noiser.forward = lambda labels: torch.zeros(len(labels), 1, *labels.shape[-2:])
+    noiser.forward = lambda labels, seed: torch.zeros(len(labels), 1, *labels.shape[-2:])
     same = LabelAssisted(student(in_channels=4), TaskRecipe(), noiser).eval()(*batch, 0.0)
     assert abs(float(same["consistency"].detach())) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["supervised", "label-assisted", "distillation"])
+def test_detail_guidance_trains_the_stride_8_level_and_stays_out_of_the_student(batch, kind):
+    task = TaskRecipe(detail=1.0)
+    objective = {
+        "supervised": lambda: Supervised(student(), task),
+        "label-assisted": lambda: LabelAssisted(student(in_channels=4), task, LabelNoiser(C)),
+        "distillation": lambda: Distillation(student(), Teacher(teacher()), task, []),
+    }[kind]().train()
+    parts = objective(*batch, 0.0)
+    parts["detail"].backward()
+    assert any(parameter.grad is not None for parameter in objective.student.backbone.parameters())
+    assert all(parameter.grad is not None for parameter in objective.detail.parameters())
+    assert not any("detail" in key for key in objective.student.state_dict())
 
 
 def test_the_table_of_label_weights_is_the_codes():
@@ -123,7 +138,7 @@ def test_the_table_of_label_weights_is_the_codes():
 
 
 def test_label_weights_are_fresh_for_every_image():
-    noised = LabelNoiser(C, sigma=0.0)(torch.zeros(4, 2, 2, dtype=torch.long))
+    noised = LabelNoiser(C, sigma=0.0)(torch.zeros(4, 2, 2, dtype=torch.long), 0)
     assert len(noised[:, 0, 0, 0].unique()) == 4
 
 

@@ -78,20 +78,35 @@ def run_torchrun(processes, recipe_file, out, *extra):
     return state_of(out)
 
 
-@pytest.mark.parametrize("methods", [["cwd", "fakd-cwd"], ["fakd-pd", "ifvd", "at"]])
-def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods):
-    """Same images, synchronised batch norm, losses and class statistics over all processes."""
-    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
-    # AT's published weight of 10⁴ would blow rounding up to differences within four steps
-    transfers = ", ".join(f"{{method: {name}, weight: 1}}" for name in methods)
-    extra = ["--teacher", tmp_path / "teacher", "--set", f"transfer=[{transfers}]", "--set", "student.dropout=0", "--steps", "4"]
-    one = run_torchrun(1, tiny_file, tmp_path / "one", *extra)
-    two = run_torchrun(2, tiny_file, tmp_path / "two", *extra)
+RDD = ["task.weighting=difficulty", "task.warmup=0.25", "task.min_kept=400", "task.threshold=0.01"]  # so low that min_kept decides
+LAD = ["teacher.label_assisted=true", "teacher.model=null", "teacher.steps=4"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "settings"),
+    [
+        (["cwd", "fakd-cwd", "skds", "fitnet"], []),
+        (["fakd-pd", "ifvd", "at", "dsd"], []),
+        (["pd", "cirkd"], RDD),
+        (["cwd", "adversarial"], LAD),
+    ],
+)
+def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods, settings):
+    """Same images and noise, synchronised batch norm, losses, thresholds, similarities and class statistics over all processes."""
+    # the published weights of AT (10⁴) and DSD (10³) would blow rounding up to differences within four steps
+    transfers = ", ".join(f"{{method: {name}, weight: {0.001 if name == 'dsd' else 1}}}" for name in methods)
+    extra = ["--set", f"transfer=[{transfers}]", "--set", "student.dropout=0", "--steps", "4"]
+    extra += [part for setting in settings for part in ("--set", setting)]
+    if settings is not LAD:
+        pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+        extra += ["--teacher", tmp_path / "teacher"]
+    one = run_torchrun(1, tiny_file, tmp_path / "one/student", *extra)
+    two = run_torchrun(2, tiny_file, tmp_path / "two/student", *extra)
     assert one["objective"].keys() == two["objective"].keys()
     for key, value in one["objective"].items():
         torch.testing.assert_close(two["objective"][key], value, rtol=2e-3, atol=2e-4, msg=lambda text, key=key: f"{key}: {text}")
     losses = [
-        [json.loads(line)["parts"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines() if "parts" in line]
+        [json.loads(line)["parts"] for line in (tmp_path / name / "student/metrics.jsonl").read_text().splitlines() if "parts" in line]
         for name in ("one", "two")
     ]
     for first, second in zip(*losses, strict=True):
