@@ -103,6 +103,7 @@ class TaskRecipe(Strict):
         weighting: ``plain``, or ``difficulty`` (RDD).
         auxiliary: Weight of the auxiliary head's loss.
         class_weights: One weight a class.
+        detail: Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published.
         warmup: RDD: share of the run that is teacher-full evaluated (TFE).
         difficulty_map: RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability.
         kl: RDD: direction of the TFE divergence; ``code`` is KL(aux‖main), ``paper`` KL(main‖aux).
@@ -116,6 +117,7 @@ class TaskRecipe(Strict):
     weighting: Literal["plain", "difficulty"] = "plain"
     auxiliary: float = Field(0.4, ge=0)
     class_weights: list[float] | None = None
+    detail: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
     kl: Literal["code", "paper"] = "code"
@@ -161,6 +163,8 @@ class TrainRecipe(Strict):
         precision: ``32``, ``bf16`` or ``16`` (with a loss scaler).
         channels_last: Memory layout.
         ema: Decay of the averaged weights that are evaluated and kept as best; None = none.
+        start: A trained run or ``.safetensors`` file whose weights training starts from.
+        fake_quant: Quantisation-aware training with this many bits a weight, batch norm frozen; None = none.
         seed: Of weights, order, augmentation and noise.
         val_every: Steps between validations; None = five in a run.
         log_every: Steps between log lines.
@@ -183,6 +187,8 @@ class TrainRecipe(Strict):
     precision: Literal["32", "bf16", "16"] = "32"
     channels_last: bool = True
     ema: float | None = Field(None, gt=0, lt=1)
+    start: str | None = None
+    fake_quant: Literal[7, 8] | None = None
     seed: int = Field(0, ge=0)
     val_every: int | None = Field(None, ge=1)
     log_every: int = Field(10, ge=1)
@@ -289,8 +295,17 @@ def find_recipe(name: str | Path) -> Path:
     for candidate in (path, path / "recipe.yaml", RECIPES / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
-    shipped = sorted(file.stem for file in RECIPES.glob("*.yaml"))
-    raise UsageError(f"No recipe {str(name)!r}{nearest(str(name), shipped)}; give a YAML file or one of {', '.join(shipped)}.")
+    shipped = shipped_recipes()
+    own = ", ".join(each for each in shipped if "/" not in each)
+    raise UsageError(
+        f"No recipe {str(name)!r}{nearest(str(name), shipped)}; give a YAML file, one of {own}, or a row of `edgekd methods --table`."
+    )
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship; what lies in ``parts`` is only extended."""
+    names = (file.relative_to(RECIPES).with_suffix("").as_posix() for file in RECIPES.rglob("*.yaml"))
+    return sorted(name for name in names if not name.startswith("parts/"))
 
 
 def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
