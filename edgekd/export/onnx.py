@@ -3,8 +3,6 @@
 import contextlib
 import io
 import logging
-import shutil
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +16,7 @@ from edgekd.config import Recipe
 from edgekd.console import note, progress
 from edgekd.data import Layout
 from edgekd.export.deployed import Deployed, Output
+from edgekd.export.folder import whole_folder
 from edgekd.export.parity import Parity, ParityLimits, check_parity
 from edgekd.models import Segmenter, load_segmenter
 from edgekd_runtime import __version__
@@ -39,6 +38,7 @@ def export_run(
     output: Output = "classes",
     images: int = 32,
     limits: ParityLimits | None = None,
+    max_batch: int = 1,
 ) -> Artifact:
     """Export a run's best weights; the folder appears only when parity holds.
 
@@ -51,6 +51,7 @@ def export_run(
         output: ``classes`` or ``logits``.
         images: How many validation images parity is checked on.
         limits: When parity counts as missed.
+        max_batch: Above 1 the batch is dynamic, up to this.
 
     Raises:
         UsageError: If the model needs the label as input.
@@ -60,23 +61,15 @@ def export_run(
     if about.in_channels != 3:
         raise UsageError(f"{run} is a label-assisted teacher: it needs the label as input, so it can't be deployed; export its student.")
     size = size or recipe.data.size
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgeKDError(f"Can't write {out}: {error.strerror}; choose another --out.") from error
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary)
+    with whole_folder(out) as folder:
         file = folder / "model.onnx"
         note(f"Exporting {about.model.name} at {size[0]}x{size[1]}")
-        write_onnx(model, size, output, file, metadata={"edgekd": __version__, "model": about.model.name})
+        write_onnx(model, size, output, file, max_batch=max_batch, metadata={"edgekd": __version__, "model": about.model.name})
         with progress("parity") as update:
-            parity = check_parity(model, file, size, output, layout, images, update)
+            parity = check_parity(model, file, size, layout, images, update)
         artifact = _describe(run, recipe, about.model.name, about.classes, model, size, output, file, parity)
         artifact.save(folder)
         parity.require(limits or ParityLimits(), file=out / "model.onnx")
-        out.mkdir(parents=True, exist_ok=True)
-        for name in ("model.onnx", "model.json"):
-            shutil.move(folder / name, out / name)
     return artifact
 
 
@@ -103,20 +96,22 @@ def _describe(
     )
 
 
-def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str]) -> None:
+def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str], max_batch: int = 1) -> None:
     """Write the deployed form of a segmenter as a slimmed, checked ONNX file.
 
     Raises:
         EdgeKDError: If the exporter or the checker refuses it.
     """
     deployed = Deployed(model, size, output).eval()
-    example = torch.zeros(1, *size, 3, dtype=torch.uint8)
+    example = torch.zeros(max_batch, *size, 3, dtype=torch.uint8)
+    batch = {"image": {0: torch.export.Dim("batch", min=1, max=max_batch)}} if max_batch > 1 else None
     try:
         with _quiet():
             program: Any = torch.onnx.export(
                 deployed,
                 (example,),
                 dynamo=True,
+                dynamic_shapes=batch,
                 opset_version=OPSET,
                 input_names=["image"],
                 output_names=[output],

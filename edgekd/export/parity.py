@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 
 from edgekd.console import Update
 from edgekd.data import Layout
-from edgekd.export.deployed import Deployed, Output
+from edgekd.export.deployed import Deployed
 from edgekd.models import Segmenter
+from edgekd_calib.graph import load_graph, onnxruntime_version, run_graph, scores_tensor
 from edgekd_calib.selection import class_shares, covering_images
-from edgekd_runtime.errors import GateError, MissingError
+from edgekd_runtime.errors import GateError
 from edgekd_runtime.image import fit
 
 
@@ -59,16 +59,13 @@ class Parity:
             )
 
 
-def check_parity(
-    model: Segmenter, file: Path, size: tuple[int, int], output: Output, layout: Layout, images: int, update: Update
-) -> Parity:
+def check_parity(model: Segmenter, file: Path, size: tuple[int, int], layout: Layout, images: int, update: Update) -> Parity:
     """Run both on validation images.
 
     Args:
         model: The segmenter that was exported.
         file: The exported file.
         size: Network input (H, W).
-        output: What the file gives.
         layout: Labelled images; a class-covering choice of them is used.
         images: How many.
         update: Told of progress.
@@ -76,39 +73,23 @@ def check_parity(
     Raises:
         MissingError: If ONNX Runtime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingError("Parity needs ONNX Runtime: pip install 'edgekd[cpu]' (or [gpu]).") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(_with_logits(file, output), options, providers=["CPUExecutionProvider"])
+    graph = load_graph(file)
     reference = Deployed(model, size, "logits").eval()
-    chosen = choose_images(layout, images)
+    chosen = [fit(layout.read(index).image, size)[None] for index in choose_images(layout, images)]
+    names = dict.fromkeys([graph.graph.output[0].name, scores_tensor(graph.graph)])
     agree, worst = [], 0.0
-    for position, index in enumerate(chosen, 1):
-        image = fit(layout.read(index).image, size)[None]
+    for position, (image, (*classes, logits)) in enumerate(zip(chosen, run_graph(graph, chosen, list(names)), strict=True), 1):
         with torch.inference_mode():
             expected = reference(torch.from_numpy(image)).numpy()
-        *classes, logits = session.run(None, {"image": image})
         given = classes[0] if classes else logits.argmax(1)
         agree.append(float((given == expected.argmax(1)).mean()))
         worst = max(worst, float(np.abs(logits - expected).max() / np.abs(expected).max()))
         update(position, len(chosen))
-    return Parity(len(chosen), float(np.mean(agree)), worst, f"onnxruntime {onnxruntime.__version__} CPU")
+    return Parity(len(chosen), float(np.mean(agree)), worst, f"onnxruntime {onnxruntime_version()} CPU")
 
 
 def choose_images(layout: Layout, count: int) -> list[int]:
-    """Few images that cover every class, from at most 200 spread over the split."""
-    candidates = np.unique(np.linspace(0, len(layout) - 1, min(200, len(layout))).round().astype(int))
+    """Images that cover every class as evenly as they allow, from candidates spread over the split: four for each, at least 200."""
+    candidates = np.unique(np.linspace(0, len(layout) - 1, min(max(200, 4 * count), len(layout))).round().astype(int))
     shares: list[NDArray[np.float64]] = [class_shares(layout.read(int(index)).label, len(layout.classes)) for index in candidates]
     return [int(candidates[index]) for index in covering_images(shares, count)]
-
-
-def _with_logits(file: Path, output: Output) -> bytes:
-    """The file with the scores that its argmax reads as a second output."""
-    graph = onnx.load(file)
-    if output == "classes":
-        node = next(node for node in graph.graph.node if node.op_type == "ArgMax")
-        graph.graph.output.append(onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, None))
-    return graph.SerializeToString()

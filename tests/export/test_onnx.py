@@ -3,16 +3,12 @@
 import json
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from torch.nn import functional as F
 
 from edgekd import pipeline
-from edgekd.export.onnx import OPSET, export_run, write_onnx
+from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits
-from edgekd.models import Segmenter, load_segmenter
-from edgekd.models.heads import HEADS
+from edgekd.models import load_segmenter
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
@@ -26,61 +22,6 @@ def run(tmp_path, tiny):
     recipe = pipeline.student_part(tiny)
     pipeline.train(recipe, tmp_path / "run")
     return tmp_path / "run", recipe
-
-
-def build_with_tensorrt(file):
-    """Errors of TensorRT for RTX's parser, or the size of the engine that it built. No GPU is needed for either."""
-    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)")
-    logger = trt.Logger(trt.Logger.ERROR)
-    builder = trt.Builder(logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(file)):
-        return [str(parser.get_error(index)) for index in range(parser.num_errors)]
-    engine = builder.build_serialized_network(network, builder.create_builder_config())
-    return engine.nbytes if engine is not None else ["the builder gave no engine"]
-
-
-@pytest.mark.parametrize("backbone", ["resnet10t", "mobilenetv3_small_050"])
-@pytest.mark.parametrize("head", HEADS)
-def test_every_head_runs_in_onnxruntime_and_builds_in_tensorrt(tmp_path, head, backbone):
-    import onnxruntime
-
-    torch.manual_seed(0)
-    model = Segmenter(f"{head}-{backbone}", 5, output_stride=16, head_channels=16).eval()
-    image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3)).astype(np.uint8)
-    with torch.inference_mode():
-        logits = model(model.normalize(torch.from_numpy(image).permute(0, 3, 1, 2))).logits
-        expected = F.interpolate(logits, SIZE, mode="bilinear", align_corners=True).numpy()
-    for output in ("classes", "logits"):
-        file = tmp_path / f"{output}.onnx"
-        write_onnx(model, SIZE, output, file, {"made": "here"})
-        graph = onnx.load(file)
-        onnx.checker.check_model(graph, full_check=True)
-        assert graph.opset_import[0].version == OPSET and graph.metadata_props[0].value == "here"
-        assert not any("auxiliary" in initializer.name for initializer in graph.graph.initializer)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        assert [session.get_inputs()[0].type, session.get_inputs()[0].shape] == ["tensor(uint8)", [1, *SIZE, 3]]
-        (given,) = session.run(None, {"image": image})
-        if output == "logits":
-            assert np.abs(given - expected).max() / np.abs(expected).max() < 1e-3
-        else:
-            assert given.dtype == np.uint8 and given.shape == (1, *SIZE) and (given == expected.argmax(1)).mean() >= 0.999
-    assert isinstance(build_with_tensorrt(tmp_path / "classes.onnx"), int)
-
-
-def test_tensorrt_refuses_what_we_avoid(tmp_path):
-    """The check above can fail: a transpose of uint8 before the cast is rejected."""
-    helper, proto = onnx.helper, onnx.TensorProto
-    nodes = [helper.make_node("Transpose", ["image"], ["t"], perm=[0, 3, 1, 2]), helper.make_node("Cast", ["t"], ["y"], to=proto.FLOAT)]
-    graph = helper.make_graph(
-        nodes,
-        "uint8 transpose",
-        [helper.make_tensor_value_info("image", proto.UINT8, (1, 8, 8, 3))],
-        [helper.make_tensor_value_info("y", proto.FLOAT, (1, 3, 8, 8))],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10), tmp_path / "bad.onnx")
-    assert isinstance(build_with_tensorrt(tmp_path / "bad.onnx"), list)
 
 
 def test_an_exported_run_is_described_and_equal(run):

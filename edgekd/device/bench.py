@@ -1,0 +1,95 @@
+"""A benchmark on another machine: the bundle goes there, the results come back."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd.console import progress
+from edgekd.device.bundle import write_bundle
+from edgekd.device.copy import copy_to
+from edgekd.device.ssh import Target
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import write_text
+from edgekd_runtime.measurement import Measurement, load_results
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What is measured there.
+
+    Attributes:
+        backends: What runs the models; the usual one of each file where empty.
+        threads: Numbers of CPU threads, 0 = the backend's default; each is measured.
+        batches: Numbers of images a call; each is measured.
+        seconds: At least this long a model and stage.
+        power: Source of power there, or None.
+        idle_s: Seconds at rest, whose power is subtracted.
+        trt: Build TensorRT engines there and measure them too.
+        images: Validation images that go there with their labels, for mIoU; 0 = latency only.
+        data_root: Folder of the data set here, where it has moved.
+    """
+
+    backends: tuple[str, ...] = ()
+    threads: tuple[int, ...] = (0,)
+    batches: tuple[int, ...] = (1,)
+    seconds: float = 3.0
+    power: str | None = None
+    idle_s: float = 0.0
+    trt: bool = False
+    images: int = 0
+    data_root: str | None = None
+
+    def arguments(self) -> list[str]:
+        """The words after ``bench``."""
+        repeated = {"--backend": self.backends, "--threads": self.threads, "--batch": self.batches}
+        once = {"--seconds": self.seconds, "--idle-seconds": self.idle_s} | ({"--power": self.power} if self.power else {})
+        flags = [(name, value) for name, values in repeated.items() for value in values] + list(once.items())
+        return [*(str(word) for flag in flags for word in flag), *(["--trt"] if self.trt else [])]
+
+
+def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions, results: Path) -> list[Measurement]:
+    """Measure models on another machine; what it says meanwhile is shown on stderr.
+
+    Args:
+        url: ``ssh://[user@]host[:port]``.
+        models: Runs, folders of exported models, or ``model.onnx`` files.
+        options: What is measured.
+        results: JSON file to write.
+
+    Returns:
+        The measurements.
+
+    Raises:
+        UsageError: If the URL is wrong, or the device's runtime refuses the options.
+        MissingError: If the device can't be reached, or lacks Python, a library or a backend; says how to get it.
+        EdgeKDError: If the connection is cut, the disk there is full, or a model can't be measured there; the others are, and written.
+    """
+    target = Target.parse(url)
+    with tempfile.TemporaryDirectory() as folder, progress(f"copy to {target.host}") as update:
+        bundle = Path(folder, "models.pyz")
+        write_bundle(models, bundle, images=options.images, data_root=options.data_root)
+        there = copy_to(target, bundle, update)
+    text, failure = _run(target, ["python3", there, "bench", *options.arguments(), "--results", "-"])
+    if "{" in text:
+        write_text(results, text[text.index("{") :])  # a login shell may say something first
+    if failure is not None:
+        raise failure
+    return [Measurement.from_json(one) for one in load_results(results)]
+
+
+def _run(target: Target, words: Sequence[str]) -> tuple[str, EdgeKDError | None]:
+    """Stdout of a program there, and how it failed; its stderr is shown as it comes."""
+    said: list[str] = []
+    with tempfile.TemporaryFile() as output:
+        with target.start(words, output) as there:
+            assert there.stdin and there.stderr  # for the type checker: both are pipes
+            there.stdin.close()
+            for line in there.stderr:
+                said.append(line.decode(errors="replace").rstrip())
+                if not said[-1].startswith("Error: "):
+                    print(f"{target.host}: {said[-1]}", file=sys.stderr, flush=True)
+            status = there.wait()
+        output.seek(0)
+        return output.read().decode(errors="replace"), target.failure(status, "\n".join(said)) if status else None

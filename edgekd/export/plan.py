@@ -1,0 +1,162 @@
+"""Everything that one `edgekd export` makes: FP32 first, from it the lower precisions, and an engine of each on request."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekd.config import Recipe
+from edgekd.console import note, progress
+from edgekd.data import Layout
+from edgekd.export.calibration import CalibrationSet, calibrate, calibration_set
+from edgekd.export.deployed import Output
+from edgekd.export.onnx import export_run
+from edgekd.export.parity import ParityLimits
+from edgekd.export.precision import LOWER, Budget, Judge, Reduced, reduce_model
+from edgekd_calib.graph import load_graph
+from edgekd_calib.quantize import WeightBits
+from edgekd_calib.rules import require_tensorrt
+from edgekd_calib.table import CalibrationTable, load_table
+from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.trt.api import installed_family
+from edgekd_runtime.trt.build import BuildOptions
+from edgekd_runtime.trt.engine import require_builder, write_engine
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How INT8 ranges are found.
+
+    Attributes:
+        images: Training images.
+        method: A key of `edgekd_calib.ranges.METHODS`.
+        table: A table that is there already; None = calibrate.
+        weight_bits: 7 or 8.
+    """
+
+    images: int = 64
+    method: str = "percentile"
+    table: Path | None = None
+    weight_bits: WeightBits = 7
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What is wanted.
+
+    Attributes:
+        precisions: Of `edgekd.export.precision.PRECISIONS`; FP32 is always written, as the source of the others.
+        size: Network input (H, W); the recipe's where absent.
+        output: ``classes`` or ``logits``.
+        parity_images: Validation images that FP32 is compared with PyTorch on.
+        limits: When parity counts as missed.
+        budget: What a lower precision may cost.
+        score_images: Validation images that lower precisions are scored on; None = all.
+        calibration: Of INT8, and the images of every lower precision.
+        max_batch: Above 1: a dynamic batch up to this.
+        engine: Build an engine of each; None = none.
+        family: TensorRT family of the engines; None = what is installed.
+    """
+
+    precisions: tuple[str, ...] = ("fp32",)
+    size: tuple[int, int] | None = None
+    output: Output = "classes"
+    parity_images: int = 32
+    limits: ParityLimits = field(default_factory=ParityLimits)
+    budget: Budget = field(default_factory=Budget)
+    score_images: int | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    max_batch: int = 1
+    engine: BuildOptions | None = None
+    family: str | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        file: The model.
+        artifact: Its sidecar.
+        reduced: Of a lower precision: what was measured.
+    """
+
+    file: Path
+    artifact: Artifact
+    reduced: Reduced | None = None
+
+
+def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: Path, plan: ExportPlan) -> list[Exported]:
+    """Export a run in every precision of the plan, each in a folder of its own name.
+
+    Args:
+        run: Run folder.
+        recipe: Its recipe.
+        layouts: Training split, to calibrate on, and validation split, to measure on.
+        out: Folder of the folders.
+        plan: What is wanted.
+
+    Raises:
+        GateError: If parity or a budget is missed; what was written before stays.
+        EdgeKDError: What went wrong, in a sentence.
+    """
+    family = plan.family or installed_family() if plan.engine else ""
+    if family:
+        require_builder(family)  # what is missing should not wait for the export
+    source = out / "fp32" / "model.onnx"
+    first = export_run(
+        run,
+        recipe,
+        layouts[1],
+        out / "fp32",
+        size=plan.size,
+        output=plan.output,
+        images=plan.parity_images,
+        limits=plan.limits,
+        max_batch=plan.max_batch,
+    )
+    _remove_stale(out, first)
+    exported = [Exported(source, first)]
+    lower = [precision for precision in dict.fromkeys(plan.precisions) if precision != "fp32"]
+    if lower:
+        images = calibration_set(layouts[0], plan.calibration.images, first.size)
+        judge = Judge(source, images, layouts[1], plan.score_images)
+        table = _table(source, images, plan.calibration) if any(LOWER[precision].quantised for precision in lower) else None
+        exported += [_reduced(judge, precision, out / precision, table, plan) for precision in lower]
+    if plan.engine is not None:
+        wanted = [one for one in exported if one.artifact.precision in plan.precisions]
+        exported += [build(one.file, out / f"{one.artifact.precision}-trt", family, plan.engine) for one in wanted]
+    return exported
+
+
+def _remove_stale(out: Path, first: Artifact) -> None:
+    """Remove what was made of an earlier FP32 export, so that no benchmark mixes two checkpoints."""
+    for precision in LOWER:
+        folders = (out / precision, out / f"{precision}-trt")
+        if (folders[0] / "model.json").is_file() and Artifact.load(folders[0]).source_sha256 != first.source_sha256:
+            note(f"Removing {folders[0]}: it was made of another checkpoint")
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _table(source: Path, images: CalibrationSet, how: Calibration) -> CalibrationTable:
+    if how.table is None:
+        return calibrate(source, images, how.method)
+    table = load_table(how.table)
+    table.require(load_artifact(source).sha256, str(how.table))
+    return table
+
+
+def _reduced(judge: Judge, precision: str, out: Path, table: CalibrationTable | None, plan: ExportPlan) -> Exported:
+    ranges: dict[str, Any] = {"table": table, "weight_bits": plan.calibration.weight_bits} if LOWER[precision].quantised else {}
+    reduced = reduce_model(judge, precision, out, budget=plan.budget, **ranges)
+    return Exported(out / "model.onnx", reduced.artifact, reduced)
+
+
+def build(onnx_file: Path, out: Path, family: str, options: BuildOptions) -> Exported:
+    """Build an engine of an exported model, after our own check of its graph."""
+    require_tensorrt(load_graph(onnx_file), str(onnx_file))
+    note(f"Building {out / 'model.engine'} with {family}")
+    with progress(family) as update:
+        artifact = write_engine(onnx_file, out, family, options, lambda phase, done, total: update(done, total, phase))
+    return Exported(out / "model.engine", artifact)

@@ -1,0 +1,134 @@
+"""What every head keeps on every kind of backbone: sizes, memory format, precision, channels, one image, the form that ships, ONNX."""
+
+import itertools
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from edgekd import pipeline
+from edgekd.export.onnx import OPSET, write_onnx
+from edgekd.models import Segmenter, deployable
+from edgekd.models.heads import HEADS
+from edgekd_calib.graph import scores_tensor, with_outputs
+from edgekd_calib.rules import tensorrt_faults
+from edgekd_runtime.errors import UsageError
+from tests.calib.test_rules import parsed_by_tensorrt
+
+# plain and dilated, deep stem; depth-wise; re-parameterised; concatenating; parallel branches
+BACKBONES = ["resnet10t", "mobilenetv4_conv_small_050", "repvit_m0_9", "stdc1", "hrnet_w18_small"]
+PAIRS = [f"{head}-{backbone}" for head, backbone in itertools.product(HEADS, BACKBONES)]
+CLASSES = 5
+POOLING = {"psp", "deeplabv3", "deeplabv3plus", "stdc"}
+
+
+def build(name, **options):
+    """A small model whose batch norms are not the identity."""
+    torch.manual_seed(0)
+    model = Segmenter(name, CLASSES, head_channels=16, dropout=0.0, **options).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.8, 1.25)
+    return model
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def model(request):
+    """Built once a pair."""
+    return build(request.param)
+
+
+def image(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_an_odd_size(model):
+    output = model(image(2, 3, 65, 97))
+    size = (-(-65 // model.stride), -(-97 // model.stride))
+    assert output.logits.shape == (2, CLASSES, *size)
+    assert output.features.shape == (2, model.classifier.in_channels, *size)
+    assert output.aux_logits.shape[:2] == (2, CLASSES) and model.gives_auxiliary
+    torch.testing.assert_close(output.logits, model.classifier(output.features))
+
+
+def test_channels_last_and_bf16(model):
+    x = image(1, 3, 64, 96)
+    with torch.no_grad():
+        plain = model(x).logits
+        last = model.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last)).logits
+        torch.testing.assert_close(last, plain, rtol=1e-3, atol=1e-4)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(x).logits.float()
+    assert F.cosine_similarity(half.flatten(), plain.flatten(), dim=0) > 0.99
+
+
+def test_the_form_that_ships_gives_the_same(model):
+    x = image(1, 3, 64, 96)
+    ships = deployable(model)
+    with torch.no_grad():
+        expected, given = model(x), ships(x)
+    torch.testing.assert_close(given.logits, expected.logits, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(given.features, expected.features, rtol=1e-3, atol=1e-4)
+    assert (given.aux_logits is not None) == model.name.startswith("ocr-")
+    parts = [sum(parameter.numel() for parameter in of.backbone.parameters()) for of in (ships, model)]
+    assert parts[0] < parts[1] if "repvit" in model.name else parts[0] == parts[1]
+
+
+def test_one_image_in_training(model):
+    """Batch norm refuses a single value a channel; heads that would run into that say so."""
+    model.train()
+    try:
+        if model.pools_globally:
+            with pytest.raises(ValueError, match="more than 1 value"):
+                model(image(1, 3, 65, 97))
+        else:
+            output = model(image(1, 3, 65, 97))
+            (output.logits.sum() + output.aux_logits.sum()).backward()
+            assert all(parameter.grad is not None for parameter in model.head.parameters())
+    finally:
+        model.eval()
+    assert model.pools_globally == (model.name.partition("-")[0] in POOLING)
+
+
+@pytest.mark.parametrize("head", sorted(POOLING))
+def test_one_image_a_process_is_refused_before_training(head, tiny, tmp_path):
+    student = tiny.student.model_copy(update={"name": f"{head}-resnet10t"})
+    recipe = pipeline.student_part(tiny.model_copy(update={"student": student, "train": tiny.train.model_copy(update={"batch_size": 1})}))
+    with pytest.raises(UsageError, match=r"two images.*train\.batch_size"):
+        pipeline.train(recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), *(f"fcn-{backbone}" for backbone in BACKBONES[1:])])
+def test_four_channels(name):
+    model = build(name, in_channels=4)
+    x = image(1, 4, 64, 64)
+    assert model(x).logits.shape[1] == CLASSES
+    assert not torch.equal(model(x).logits, model(x * torch.tensor([1.0, 1, 1, 0])[:, None, None]).logits)
+
+
+@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), "fcn-repvit_m0_9", "stdc-stdc1", "fcn-hrnet_w18_small"])
+def test_what_ships_runs_in_onnx_runtime_and_builds_in_tensorrt(name, tmp_path):
+    import onnxruntime
+
+    model, size = build(name), (72, 104)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype(np.uint8)
+    with torch.inference_mode():
+        logits = model(model.normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2))).logits
+        expected = F.interpolate(logits, size, mode="bilinear", align_corners=True).numpy()
+    file = tmp_path / "model.onnx"
+    write_onnx(model, size, "classes", file, {"made": "here"})
+    graph = onnx.load(file)
+    onnx.checker.check_model(graph, full_check=True)
+    assert graph.opset_import[0].version == OPSET and graph.metadata_props[0].value == "here"
+    assert not any("auxiliary" in initializer.name for initializer in graph.graph.initializer)
+    session = onnxruntime.InferenceSession(with_outputs(graph, [scores_tensor(graph.graph)]).SerializeToString())
+    assert [session.get_inputs()[0].type, session.get_inputs()[0].shape] == ["tensor(uint8)", [1, *size, 3]]
+    classes, scores = session.run(None, {"image": pixels})
+    assert np.abs(scores - expected).max() / np.abs(expected).max() < 1e-3
+    assert classes.dtype == np.uint8 and classes.shape == (1, *size) and (classes == expected.argmax(1)).mean() >= 0.999
+    assert tensorrt_faults(graph) == []
+    assert parsed_by_tensorrt(graph)

@@ -1,0 +1,139 @@
+"""The one-file bundle, in a process that has neither PyTorch nor onnx nor an installed edgekd."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.data import open_layout
+from edgekd.device import write_bundle
+from edgekd_runtime.accuracy import score
+from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.bundle import unpack
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.trt.api import installed_family
+from edgekd_runtime.trt.cuda import no_gpu_reason
+from edgekd_runtime.video import VideoReader, video_writer
+from tests.test_house import BLOCKER, HOST
+
+RUN = """
+import runpy
+sys.argv[:1] = []
+program = sys.argv[0]
+try:
+    runpy.run_path(program, run_name="__main__")
+finally:
+    assert sys.modules["edgekd_runtime"].__file__.startswith(program), sys.modules["edgekd_runtime"].__file__
+"""
+
+
+def on_device(bundle, *arguments, code=0):
+    program = BLOCKER.format(forbidden=f"{HOST} onnx onnxscript onnxslim edgekd_calib".split(), modules=[]) + RUN
+    command = [sys.executable, "-I", "-c", program, *(str(argument) for argument in (bundle, *arguments))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=bundle.parent, check=False)
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture
+def bundle(tmp_path, exported):
+    write_bundle([exported], tmp_path / "student.pyz")
+    return tmp_path / "student.pyz"
+
+
+def test_every_verb(bundle, cache, tmp_path):
+    assert json.loads(on_device(bundle, "check", "--json").stdout)["backends"]["onnxruntime-cpu"]["usable"]
+    said = on_device(bundle, "bench", "--seconds", 0.1, "--results", "-")
+    (one,) = json.loads(said.stdout)["measurements"]
+    assert one["backend"] == "onnxruntime-cpu" and one["path"].startswith(str(cache)) and one["accuracy"] is None and "p50" in said.stderr
+    with video_writer(tmp_path / "in.mp4", 15, (40, 56)) as write:
+        for index in range(4):
+            write(np.full((40, 56, 3), 60 * index, np.uint8))
+    on_device(bundle, "demo", tmp_path / "in.mp4", "--out", tmp_path / "out.mp4")
+    assert len(list(VideoReader(tmp_path / "out.mp4"))) == 4
+
+
+def test_engines_are_built_once_into_the_cache(bundle, cache, tmp_path):
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)")
+    engine = Path(on_device(bundle, "build", "--family", "tensorrt-rtx", "--level", 0).stdout.strip())
+    assert engine.is_relative_to(cache) and engine.parts[-3:] == ("0", "fp32-trt", "model.engine")
+    if no_gpu_reason() is None or installed_family() != "tensorrt-rtx":
+        return
+    written = engine.stat().st_mtime_ns
+    said = on_device(bundle, "bench", "--trt", "--seconds", 0.1, "--results", tmp_path / "r.json", code=1).stderr
+    assert "Not measured:" in said and "Error: 1 of 2 could not be measured" in said and engine.stat().st_mtime_ns == written
+    assert [one["backend"] for one in json.loads((tmp_path / "r.json").read_text())["measurements"]] == ["onnxruntime-cpu"]
+
+
+def test_the_same_input_gives_the_same_bytes(bundle, exported, tmp_path):
+    write_bundle([exported], tmp_path / "again.pyz")
+    assert (tmp_path / "again.pyz").read_bytes() == bundle.read_bytes()
+
+
+def test_unpacked_once_and_mended(bundle, exported):
+    model = unpack(bundle).models / "0/fp32/model.onnx"
+    assert model.read_bytes() == (exported / "fp32/model.onnx").read_bytes()
+    first = model.stat()
+    unpack(bundle)
+    assert model.stat().st_ino == first.st_ino
+    model.write_bytes(b"damaged")
+    unpack(bundle)
+    assert load_artifact(model).name == "m fp32"
+
+
+def test_a_damaged_file_is_refused(bundle, tmp_path):
+    content = bytearray(bundle.read_bytes())
+    with zipfile.ZipFile(bundle) as archive:
+        content[archive.getinfo("models/0/fp32/model.onnx").header_offset + 5000] ^= 1
+    bundle.write_bytes(content)
+    said = on_device(bundle, "check", code=1).stderr
+    assert said.startswith(f"Error: {bundle} is damaged")
+    (tmp_path / "cut.pyz").write_bytes(content[:50000])
+    with pytest.raises(EdgeKDError, match=r"cut\.pyz is damaged"):
+        unpack(tmp_path / "cut.pyz")
+
+
+def test_without_numpy_the_install_line_is_shown(bundle):
+    done = subprocess.run([sys.executable, "-I", "-S", bundle, "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "pip install numpy opencv-python-headless" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_only_onnx_of_the_precisions_asked_for(exported, tmp_path):
+    with pytest.raises(UsageError, match=r"No model in .* is int8"):
+        write_bundle([exported], tmp_path / "a.pyz", precisions=["int8"])
+    (tmp_path / "model.engine").write_bytes(b"")
+    with pytest.raises(EdgeKDError, match=r"holds no model\.onnx"):
+        write_bundle([tmp_path / "model.engine"], tmp_path / "a.pyz")
+    assert not (tmp_path / "a.pyz").exists()
+
+
+def test_models_of_one_name_stay_apart(exported, tmp_path):
+    file = exported / "fp32/model.onnx"
+    write_bundle([exported, exported / "fp32", file], tmp_path / "a.pyz")
+    with zipfile.ZipFile(tmp_path / "a.pyz") as archive:
+        models = [name for name in archive.namelist() if name.endswith(".onnx")]
+    assert models == [f"models/{number}/fp32/model.onnx" for number in range(3)]
+
+
+def test_images_inside_measure_what_the_host_measures(tmp_path, camvid, exported):
+    folder = tmp_path / "fp32"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes((exported / "fp32/model.onnx").read_bytes())
+    layout = open_layout("camvid", "val", str(camvid))
+    data = {"layout": "camvid", "split": "val", "root": str(camvid), "options": {}}
+    replace(load_artifact(exported / "fp32/model.onnx"), classes=layout.classes, data=data).save(folder)
+    made = write_bundle([folder], tmp_path / "student.pyz", images=3)
+    assert (made.images, made.data) == (3, "camvid val")
+    inside = unpack(made.file)
+    assert (inside.sample(1)[0] == layout.read(1).image).all() and (inside.sample(1)[1] == layout.read(1).label).all()
+    said = on_device(made.file, "bench", "--seconds", 0.1, "--results", tmp_path / "r.json").stdout
+    (one,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    with open_session(folder / "model.onnx") as session:
+        expected = score(session.predict, [layout.read(index) for index in range(3)], 11)
+    assert one["images"] == 3 and one["accuracy"]["miou"] == pytest.approx(expected.miou, abs=1e-6) and "mIoU" in said

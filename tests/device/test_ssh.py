@@ -1,0 +1,185 @@
+"""Benchmarks over ssh, against a real sshd."""
+
+import hashlib
+import json
+import sys
+
+import pytest
+
+from edgekd.device import DeviceOptions, bench_on_device
+from edgekd.device.copy import BLOCK, copy_to
+from edgekd.device.ssh import Target
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+
+QUICK = DeviceOptions(seconds=0.1)
+
+
+@pytest.fixture
+def blob(tmp_path):
+    """A file of 8 MB and a bit, each part of it different, and its hash."""
+    content = b"".join(hashlib.sha256(str(index).encode()).digest() for index in range(1 << 18)) + b"end"
+    (tmp_path / "blob").write_bytes(content)
+    return tmp_path / "blob", hashlib.sha256(content).hexdigest()
+
+
+def quiet(done, total, note=""):
+    pass
+
+
+def test_results_come_back(device, exported, tmp_path, capfd):
+    measured = bench_on_device("ssh://device", [exported], QUICK, tmp_path / "r.json")
+    assert [one.backend for one in measured] == ["onnxruntime-cpu"] and measured[0].latency["network"].p50_ms > 0
+    assert measured[0].path.startswith(str(device.cache)) and measured[0].artifact.name == "m fp32"
+    # every field comes back, in its own type, so that the device's figures are treated as our own
+    written = json.loads((tmp_path / "r.json").read_text())["measurements"]
+    assert written == json.loads(json.dumps([one.to_json() for one in measured]))
+    assert "device: m fp32" in capfd.readouterr().err
+
+
+def test_url_with_user_and_port(device, blob):
+    target = Target.parse(f"ssh://{device.user}@127.0.0.1:{device.port}")
+    assert copy_to(target, blob[0], quiet) == str(device.cache / f"edgekd/bundles/{blob[1]}.pyz")
+
+
+NOT_A_DEVICE = [
+    *(
+        "jetson",
+        "http://jetson",
+        "ssh://",
+        "ssh://jetson/path",
+        "ssh://u:secret@jetson",
+        "ssh://a@b@c",
+        "ssh://jetson:0",
+        "ssh://jetson:99999",
+    ),
+    *("ssh://-oProxyCommand=id", "ssh://-l@jetson", "ssh://j;id", "ssh://$(id)", "ssh://a b", "ssh://jetson\n"),
+]
+
+
+@pytest.mark.parametrize("url", NOT_A_DEVICE)
+def test_anything_but_user_host_and_port_is_refused(url):
+    with pytest.raises(UsageError, match="ssh://USER@HOST:PORT"):
+        Target.parse(url)
+
+
+def test_parts_of_a_url():
+    assert Target.parse("ssh://Me.too@Jetson-1.local:2222/") == Target("Jetson-1.local", "Me.too", 2222)
+    assert Target.parse("ssh://[fe80::1%eth0]") == Target("fe80::1%eth0")
+
+
+def test_no_shell_reads_what_is_sent(device):
+    words = ["$(touch x)", "`id`", "a'b\"c", ";", "~", "*", "-n", "a\nb", ""]
+    with Target("device").start(["python3", "-c", "import sys; print(sys.argv[1:])", *words]) as there:
+        assert there.stdout.read().decode().strip() == repr(words)
+
+
+def test_only_what_is_missing_is_sent(device, blob):
+    file, digest = blob
+    there = device.cache / f"edgekd/bundles/{digest}.pyz"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(file.read_bytes()[:5000000])
+    sent = []
+    assert copy_to(Target("device"), file, lambda done, total, note="": sent.append(done)) == str(there)
+    assert sent[0] == 5000000 + BLOCK and there.read_bytes() == file.read_bytes()
+    sent.clear()
+    copy_to(Target("device"), file, lambda done, total, note="": sent.append(done))
+    assert sent == []
+
+
+def test_a_copy_that_is_cut_goes_on(device, blob):
+    file, digest = blob
+    there = device.cache / f"edgekd/bundles/{digest}.pyz"
+
+    def cut(done, total, note=""):
+        if done > total // 2:
+            device.cut()
+
+    with pytest.raises(EdgeKDError, match=r"connection to device was cut.*goes on") as raised:
+        copy_to(Target("device"), file, cut)
+    assert raised.value.exit_code == 1 and there.stat().st_size < file.stat().st_size
+    first = []
+    copy_to(Target("device"), file, lambda done, total, note="": first.append(done))
+    assert first[0] > BLOCK and there.read_bytes() == file.read_bytes()
+
+
+def test_what_arrives_damaged_is_deleted(device, blob):
+    file, digest = blob
+    there = device.cache / f"edgekd/bundles/{digest}.pyz"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"other")
+    with pytest.raises(EdgeKDError, match="damaged"):
+        copy_to(Target("device"), file, quiet)
+    assert not there.exists()
+    copy_to(Target("device"), file, quiet)
+    assert there.read_bytes() == file.read_bytes()
+
+
+def test_a_full_disk_there(device, blob):
+    device.python(f'ulimit -f 1000; exec {sys.executable} -I "$@"')
+    with pytest.raises(EdgeKDError, match=r"device can't store the bundle \(File too large\); free some space there"):
+        copy_to(Target("device"), blob[0], quiet)
+
+
+def fails(kind, match, exported, tmp_path, url="ssh://device", options=QUICK):
+    with pytest.raises(kind, match=match) as raised:
+        bench_on_device(url, [exported], options, tmp_path / "r.json")
+    assert type(raised.value) is kind and not (tmp_path / "r.json").exists() and "\n" not in str(raised.value)
+
+
+def test_no_ssh_here(exported, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fails(MissingError, "no ssh here: apt install openssh-client", exported, tmp_path)
+
+
+def test_no_such_host(device, exported, tmp_path):
+    fails(MissingError, "no such host", exported, tmp_path, url="ssh://nowhere.invalid")
+
+
+def test_refused(device, exported, tmp_path):
+    device.stop()
+    fails(MissingError, "refuses the connection", exported, tmp_path)
+
+
+def test_key_rejected(device, exported, tmp_path):
+    device.client("stranger")
+    fails(MissingError, "rejects the key.*ssh-copy-id", exported, tmp_path)
+
+
+def test_host_key_unknown_and_changed(device, exported, tmp_path):
+    device.known.write_text("")
+    fails(MissingError, "host key is not known", exported, tmp_path)
+    device.known.write_text(f"[127.0.0.1]:{device.port} {(device.folder / 'stranger.pub').read_text()}")
+    fails(MissingError, "host key has changed", exported, tmp_path)
+
+
+def test_no_python_there(device, exported, tmp_path):
+    (device.bin / "python3").unlink()
+    fails(MissingError, "no python3 on device", exported, tmp_path)
+
+
+def test_no_numpy_there(device, exported, tmp_path):
+    device.python(f'exec {sys.executable} -I -S "$@"')
+    fails(MissingError, "On device: No module named .*pip install numpy opencv-python-headless", exported, tmp_path)
+
+
+def test_no_such_backend_there(device, exported, tmp_path):
+    options = DeviceOptions(seconds=0.1, backends=("onnxruntime-tensorrt",))
+    fails(MissingError, "On device: .*TensorrtExecutionProvider: pip install", exported, tmp_path, options=options)
+
+
+def test_what_could_be_measured_is_kept(device, exported, tmp_path, capfd):
+    options = DeviceOptions(seconds=0.1, backends=("onnxruntime-cpu", "onnxruntime-tensorrt"), threads=(1, 2), idle_s=0.5)
+    with pytest.raises(EdgeKDError, match="On device: 2 of 4 could not be measured"):
+        bench_on_device("ssh://device", [exported], options, tmp_path / "r.json")
+    assert [one["threads"] for one in json.loads((tmp_path / "r.json").read_text())["measurements"]] == [1, 2]
+    assert "device: Not measured: " in capfd.readouterr().err
+
+
+def test_what_fails_there_is_told(device, exported, tmp_path):
+    device.python(f'case "$1" in -c) ;; *) ulimit -f 10;; esac; exec {sys.executable} -I "$@"')
+    fails(EdgeKDError, "On device: Can't write .*cache/edgekd/bundles/.*: File too large", exported, tmp_path)
+
+
+def test_killed_there(device, exported, tmp_path):
+    device.python(f'case "$1" in -c) exec {sys.executable} -I "$@";; *) echo half >&2; kill -9 $PPID;; esac')
+    fails(EdgeKDError, "connection to device was cut", exported, tmp_path)
