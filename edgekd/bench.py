@@ -6,42 +6,59 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.console import progress, table
+from edgekd.data.files import FileLayout
+from edgekd.report.columns import cells, label, title
 from edgekd.score import artifact_layout
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.artifact import Artifact
-from edgekd_runtime.bench import Samples, bench
+from edgekd_runtime.bench import Samples, bench_cases
+from edgekd_runtime.cases import Failed, for_each, plan, stop_at_failure
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
+
+SATURATION = 0.02
+"""mIoU lost on a backend beyond what the file itself loses, above which its kernels are to blame."""
 
 
 def bench_models(
     files: Sequence[Path],
     timing: Timing,
     *,
-    backend: str = "onnxruntime-cpu",
-    threads: int = 0,
+    backends: Sequence[str] = (),
+    threads: Sequence[int] = (0,),
+    batches: Sequence[int] = (1,),
     accuracy: bool = True,
     limit: int | None = None,
     root: str | None = None,
+    power: str | None = None,
+    idle_s: float = 0.0,
+    failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
     """Measure model files against each other on the first model's data.
 
     Args:
         files: Model files with sidecars.
         timing: How the latency is measured.
-        backend: What runs them.
-        threads: CPU threads, 0 = the backend's default.
+        backends: What runs the models; each file on those that read it.
+        threads: Numbers of CPU threads, 0 = the backend's default; each is measured.
+        batches: Numbers of images a call; each is measured.
         accuracy: Score them too; without it no data is needed, and the latency is measured on noise.
         limit: Score the first N images only.
         root: Folder of the data, where it has moved.
+        power: Source of power, or None.
+        idle_s: Seconds at rest, whose power is subtracted.
+        failed: Told of each case that can't be measured; the first ends the benchmark by default.
     """
-    artifacts = [Artifact.load(file.parent) for file in files]
-    layout = artifact_layout(artifacts[0], root=root) if accuracy else None
-    for artifact in artifacts[1:]:
-        if layout is not None and artifact.classes.names != artifacts[0].classes.names:
-            raise UsageError(f"{artifact.name} has other classes than {artifacts[0].name}; bench them apart.")
-    noise = np.random.default_rng(0).integers(0, 256, (*artifacts[0].size, 3)).astype(np.uint8)
+    artifacts = for_each(plan(files, backends, threads, batches), lambda case: Artifact.load(case.file.parent), failed)
+    if not artifacts:
+        return []
+    first = next(iter(artifacts.values()))
+    layout = artifact_layout(first, root=root) if accuracy else None
+    for artifact in artifacts.values():
+        if layout is not None and artifact.classes.names != first.classes.names:
+            raise UsageError(f"{artifact.name} has other classes than {first.name}; bench them apart.")
+    noise = np.random.default_rng(0).integers(0, 256, (*first.size, 3)).astype(np.uint8)
 
     def samples() -> tuple[int, Samples]:
         if layout is None:
@@ -49,38 +66,51 @@ def bench_models(
         return min(len(layout), limit or len(layout)), pairs(layout, limit)
 
     with progress("bench") as update:
-        return bench(
-            files,
+        return bench_cases(
+            list(artifacts),
             layout.read(0).image if layout is not None else noise,
             timing,
-            backend=backend,
-            threads=threads,
+            image_file=Path(layout.name(0)) if isinstance(layout, FileLayout) else None,
             samples=samples if accuracy else None,
+            power=power,
+            idle_s=idle_s,
             progress=lambda what, done, total: update(done, total, what),
+            failed=failed,
         )
 
 
 def show(measured: Sequence[Measurement]) -> None:
     """Print as a table."""
-    rows = []
+    heads, rows = cells(measured, narrow=True)
+    table(title(measured), heads, rows)
+
+
+def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, min_miou: float | None) -> list[str]:
+    """A sentence for each measurement that is slower (p50 of the network, ms) or scores less (points) than asked for."""
+    sentences = []
     for one in measured:
-        network, whole = one.latency["network"], one.latency["end_to_end"]
-        rows.append(
-            [
-                one.artifact.name,
-                f"{one.artifact.size[0]}x{one.artifact.size[1]}",
-                f"{100 * one.accuracy.miou:.2f}" if one.accuracy else "–",
-                f"{network.p50_ms:.2f}",
-                f"{network.p90_ms:.2f}",
-                f"{network.p99_ms:.2f}",
-                f"{whole.p50_ms:.2f}",
-                f"{network.throughput:.1f}",
-                f"{one.size_bytes / 1e6:.1f}",
-            ]
-        )
-    first = measured[0]
-    table(
-        f"{first.backend} {first.backend_version} on {first.device['name']} ({first.device['cores']} cores), ms",
-        ["model", "input", "mIoU %", "p50", "p90", "p99", "e2e p50", "img/s", "MB"],
-        rows,
-    )
+        name, p50 = label(one), one.latency["network"].p50_ms
+        if max_latency_ms is not None and p50 > max_latency_ms:
+            sentences.append(f"{name} takes {p50:.2f} ms, more than the {max_latency_ms:g} ms of --max-latency-ms.")
+        if min_miou is not None and one.accuracy and not 100 * one.accuracy.miou >= min_miou:  # NaN misses it too
+            sentences.append(f"{name} scores {100 * one.accuracy.miou:.2f} mIoU, less than the {min_miou:g} of --min-miou.")
+    return sentences
+
+
+def advice(measured: Sequence[Measurement]) -> list[str]:
+    """Which backend to use for each precision, what a backend gets wrong, and which figures are doubtful, in sentences."""
+    sentences = []
+    for precision, batch in dict.fromkeys((one.artifact.precision, one.batch) for one in measured):
+        group = [one for one in measured if (one.artifact.precision, one.batch) == (precision, batch)]
+        if len({one.backend for one in group}) > 1:
+            best = min(group, key=lambda one: one.latency["network"].p50_ms)
+            sentences.append(f"{precision}: {best.backend} is the fastest here, {best.latency['network'].p50_ms:.2f} ms.")
+    for one in measured:
+        expected = one.artifact.reduction.get("miou")
+        if expected and one.accuracy and expected - one.accuracy.miou > SATURATION:
+            sentences.append(
+                f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * expected:.2f} when its graph is "
+                "evaluated as written: this CPU's 8-bit kernels saturate; export it with --weight-bits 7."
+            )
+        sentences += [f"{label(one)}: {sentence}" for sentence in one.warnings]
+    return sentences

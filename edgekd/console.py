@@ -79,15 +79,17 @@ def duration(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; columns of numbers are right-aligned."""
+    """Print a table on stdout; numbers are right-aligned and never cut, words are folded where the terminal is narrow."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     result = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
-        numbers = all(row[index][:1] in "0123456789-–" for row in rows)
-        result.add_column(name, justify="right" if index and numbers else "left", no_wrap=index == 0 and len(header) > 1)
+        if index and all(row[index][:1] in "0123456789+-–" for row in rows):
+            result.add_column(name, justify="right", min_width=max((len(row[index]) for row in rows), default=0))
+        else:
+            result.add_column(name, overflow="fold")
     for row in rows:
         result.add_row(*row)
     Console().print(result)

@@ -1,5 +1,6 @@
 """Small data and small recipes that the tests share."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from edgekd.cli import main
 from edgekd.config import Recipe, validate
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 def write_pair(image_file: Path, mask_file: Path, label: np.ndarray, seed: int = 0) -> None:
@@ -27,6 +28,13 @@ def blocks(seed: int, classes: int, size: tuple[int, int] = (48, 64), cell: int 
     """A label map of random squares."""
     grid = np.random.default_rng(seed).integers(0, classes, (size[0] // cell, size[1] // cell))
     return np.kron(grid, np.ones((cell, cell), int))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """No test writes to the user's cache, but to this folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "edgekd"
 
 
 @pytest.fixture

@@ -1,50 +1,133 @@
 """`edgekd bench`."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgekd.cli.options import json_option, next_command, print_json
-from edgekd_runtime.errors import UsageError
+from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
+
+if TYPE_CHECKING:
+    from edgekd_runtime.cases import Case
+
+
+def _numbers(least: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
+    """``1,2`` → (1, 2), each at least `least`."""
+
+    def convert(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+        parts = value.split(",")
+        if not all(part.isdecimal() and int(part) >= least for part in parts):
+            raise click.BadParameter(f"{value!r} is not a list of whole numbers from {least} on, e.g. 1,2.")
+        return tuple(dict.fromkeys(int(part) for part in parts))
+
+    return convert
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--backend", default="onnxruntime-cpu", show_default=True, help="What runs the models.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
+@click.option("--backend", "backends", multiple=True, help="What runs the models; may be repeated. The usual one of each file otherwise.")
+@click.option(
+    "--threads",
+    metavar="N[,N]",
+    callback=_numbers(0),
+    default="0",
+    show_default=True,
+    help="CPU threads, each measured; 0 = the backend's default.",
+)
+@click.option(
+    "--batch",
+    metavar="N[,N]",
+    callback=_numbers(1),
+    default="1",
+    show_default=True,
+    help="Images a call, each measured; needs export --max-batch.",
+)
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
 @click.option("--no-accuracy", is_flag=True, help="Latency only.")
-@click.option("--images", type=click.IntRange(min=1), help="Score the first N validation images only.")
+@click.option("--images", type=click.IntRange(min=1), help="Score the first N validation images only; with --device, send them.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
+@click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
+@click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
+@click.option("--power", metavar="SOURCE", help="Joules an image: tegrastats, nvml, rapl, or auto for the first that works.")
+@click.option("--idle-seconds", type=click.FloatRange(min=0.2), help="First measure the power at rest this long, and subtract it.")
+@click.option("--max-latency-ms", type=click.FloatRange(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
+@click.option("--min-miou", type=click.FloatRange(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
 @click.option("--results", type=click.Path(path_type=Path), help="JSON file to write; bench.json beside the first model otherwise.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table as Markdown too.")
 @json_option
 def command(
     models: tuple[Path, ...],
-    backend: str,
-    threads: int,
+    backends: tuple[str, ...],
+    threads: tuple[int, ...],
+    batch: tuple[int, ...],
     seconds: float,
     no_accuracy: bool,
     images: int | None,
     data_root: str | None,
+    device: str | None,
+    trt: bool,
+    power: str | None,
+    idle_seconds: float | None,
+    max_latency_ms: float | None,
+    min_miou: float | None,
     results: Path | None,
+    markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """Latency and mIoU of the same files: exported models, or folders that hold some."""
-    from edgekd.bench import bench_models, show
+    """Latency, memory, power and mIoU of the same files: exported models, or folders that hold some."""
+    from edgekd.bench import advice, bench_models, missed_gates, show
+    from edgekd.device import DeviceOptions, bench_on_device
+    from edgekd.report.columns import write_markdown
     from edgekd_runtime.artifact import find_models
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
 
-    if images is not None and no_accuracy:
-        raise UsageError("--images and --no-accuracy exclude each other.")
-    files = [file for path in models for file in find_models(path)]
-    measured = bench_models(
-        files, Timing(seconds=seconds), backend=backend, threads=threads, accuracy=not no_accuracy, limit=images, root=data_root
-    )
+    for name, given in (("--images", images), ("--min-miou", min_miou)):
+        if given is not None and no_accuracy:
+            raise UsageError(f"{name} and --no-accuracy exclude each other.")
+    if idle_seconds and not power:
+        raise UsageError("--idle-seconds needs --power, the source that is read.")
+    if trt and not device:
+        raise UsageError("--trt builds engines on the machine of --device; here, `edgekd export RUN --trt` does.")
     target = results or (models[0] if models[0].is_dir() else models[0].parent) / "bench.json"
-    save_results(target, measured)
+    failures: list[EdgeKDError] = []
+
+    def failed(case: "Case", error: EdgeKDError) -> None:
+        failures.append(error)
+        click.echo(f"Not measured: {error}", err=True)
+
+    if device:
+        there = DeviceOptions(backends, threads, batch, seconds, power, idle_seconds or 0.0, trt, images or 0, data_root)
+        measured = bench_on_device(device, models, there, target)
+    else:
+        measured = bench_models(
+            [file for path in models for file in find_models(path)],
+            Timing(seconds=seconds),
+            backends=backends,
+            threads=threads,
+            batches=batch,
+            accuracy=not no_accuracy,
+            limit=images,
+            root=data_root,
+            power=power,
+            idle_s=idle_seconds or 0.0,
+            failed=failed,
+        )
+        if not measured:
+            raise failures[0]
+        save_results(target, measured)
+    if markdown:
+        write_markdown(markdown, measured)
     if as_json:
         print_json([one.to_json() for one in measured])
     else:
         show(measured)
+        for sentence in advice(measured):
+            click.echo(sentence)
+    if missed := missed_gates(measured, max_latency_ms, min_miou):
+        raise GateError("\n".join(missed))
+    if failures:
+        raise EdgeKDError(f"{len(failures)} of {len(failures) + len(measured)} could not be measured; the others are in {target}.")
     next_command(f"edgekd report {target}")

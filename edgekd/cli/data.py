@@ -36,6 +36,7 @@ def check(layout: str, root: str | None, split: str, as_json: bool) -> None:
     """Read every image and mask of a split and name each fault.
 
     A missing partner, a mask of another size, an unknown label value, a damaged file, an empty class.
+    Files that have not changed since the last check are not read again.
     """
     from edgekd.console import progress
     from edgekd.data.check import check_layout

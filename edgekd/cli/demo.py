@@ -1,32 +1,102 @@
 """`edgekd demo`."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edgekd_runtime.video import Frame
+
+INTERRUPTED = 130
+"""The shell's code for a program that Ctrl-C ended."""
 
 
 @click.command()
 @click.argument("video")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Exported model.onnx, or the folder that holds it.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Video to write: .mp4, .avi, .mkv or .mov.")
+@click.option("--compare", type=click.Path(path_type=Path), help="A second model, drawn beside the first.")
+@click.option("--out", type=click.Path(path_type=Path), help="Video to write: .mp4, .avi, .mkv or .mov.")
+@click.option("--serve", "address", metavar="[HOST:]PORT", help="Show it live in the browser; to this machine alone without HOST.")
+@click.option(
+    "--smooth", type=click.FloatRange(0.5, 1, True, True), help="Steady the classes over time by votes with this memory, e.g. 0.8."
+)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the colours.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate that images stand for; 25 where absent.")
-@click.option("--backend", default="onnxruntime-cpu", show_default=True, help="What runs the model.")
+@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate of images, 25 where absent, or of a camera or stream.")
+@click.option("--backend", help="What runs the model; the file's usual one where absent.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
-def command(video: str, model: Path, out: Path, opacity: float, fps: float | None, backend: str, threads: int) -> None:
-    """Write VIDEO with the classes painted over it, a legend and the frame rate.
+@click.pass_context
+def command(
+    context: click.Context,
+    video: str,
+    model: Path,
+    compare: Path | None,
+    out: Path | None,
+    address: str | None,
+    smooth: float | None,
+    opacity: float,
+    fps: float | None,
+    backend: str | None,
+    threads: int,
+) -> None:
+    """Paint the classes over VIDEO, with a legend and each stage's time: into a file, live in the browser, or both.
 
-    VIDEO is a video file, a folder of images, or a quoted pattern such as 'frames/*.png'.
+    VIDEO is a video file, a folder of images, a quoted pattern such as 'frames/*.png', the number of a camera (0 is
+    the first), or the URL of a stream (rtsp://, http://).
+
+    Ctrl-C keeps what was written, playable. It is how a camera or a stream ends, so the exit code is then 0; of a
+    file cut short it is 130.
     """
     from edgekd.console import progress
-    from edgekd_runtime.artifact import find_models
     from edgekd_runtime.backends import open_session
     from edgekd_runtime.errors import UsageError
     from edgekd_runtime.video import demo
 
-    files = find_models(model)
+    if out is None and address is None:
+        raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
+    with ExitStack() as stack:
+        show = stack.enter_context(_live(address)) if address else None
+        sessions = [stack.enter_context(open_session(_one(path), backend, threads)) for path in (model, compare) if path]
+        update = stack.enter_context(progress("demo"))
+        try:
+            frames, rate = demo(
+                sessions[0],
+                video,
+                out,
+                compare=sessions[1] if compare else None,
+                opacity=opacity,
+                smooth=smooth or 0.0,
+                fps=fps,
+                show=show,
+                progress=update,
+            )
+        except KeyboardInterrupt:
+            click.echo(f"Interrupted; {f'{out} plays up to here' if out else 'nothing was written'}.", err=True)
+            context.exit(INTERRUPTED)
+    click.echo(f"{out or video}: {frames} frames, {rate:.1f} a second (decode, network, drawing and encoding together)")
+
+
+@contextmanager
+def _live(address: str) -> Iterator["Callable[[Frame], object]"]:
+    """The page, announced, with a warning where others can open it."""
+    from edgekd_runtime.video.serve import is_loopback, parse_address, serve
+
+    host, port = parse_address(address)
+    with serve((host, port)) as (live, url):
+        click.echo(f"Live at {url}", err=True)
+        if not is_loopback(host):
+            click.echo(f"Warning: anyone who can reach {host} on the network can watch; leave HOST out for this machine alone.", err=True)
+        yield live.show
+
+
+def _one(path: Path) -> Path:
+    """The only model at a path."""
+    from edgekd_runtime.artifact import find_models
+    from edgekd_runtime.errors import UsageError
+
+    files = find_models(path)
     if len(files) > 1:
-        raise UsageError(f"{model} holds {len(files)} models; name one of them, e.g. {files[0]}.")
-    with open_session(files[0], backend, threads) as session, progress("demo") as update:
-        frames, rate = demo(session, video, out, opacity=opacity, fps=fps, progress=update)
-    click.echo(f"{out}: {frames} frames, {rate:.1f} a second (decode, network, drawing and encoding together)")
+        raise UsageError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
+    return files[0]

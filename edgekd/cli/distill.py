@@ -12,6 +12,7 @@ from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse
 @recipe_options
 @click.option("--method", help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them.")
 @click.option("--teacher", help="Trained run folder or .safetensors; the recipe's teacher is trained first where there is none.")
+@click.option("--qat", is_flag=True, help="Fine-tune the student of the run in --recipe with INT8's rounding, under its teacher.")
 @click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
 @run_options
 def command(
@@ -19,6 +20,7 @@ def command(
     teacher: str | None,
     dump_difficulty: int | None,
     out: Path | None,
+    qat: bool,
     resume: bool,
     overwrite: bool,
     **options: Any,
@@ -35,6 +37,8 @@ def command(
         recipe = pipeline.run_recipe(out)  # type: ignore[arg-type]  # just checked
     else:
         pieces = [{**method_recipe(method), "method": method}] if method else []
+        if qat:
+            pieces.append(pipeline.quantised_fine_tuning(Path(options["recipe"]), method))
         if teacher:
             pieces.append({"teacher": {"run": teacher}})
         recipe = recipe_from(options, *pieces)

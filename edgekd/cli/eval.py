@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgekd.cli.options import json_option, print_json, size_option
+from edgekd_runtime.errors import UsageError
 
 
 @click.command()
@@ -12,16 +13,40 @@ from edgekd.cli.options import json_option, print_json, size_option
 @click.option("--split", help="Data split; the recipe's validation split where absent.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--imgsz", metavar="HxW", help="Network input of a run; an exported model has its own.")
-@click.option("--backend", default="onnxruntime-cpu", show_default=True, help="Of an exported model.")
+@click.option("--native", is_flag=True, help="Runs only: each image whole at its own size, as the papers score.")
+@click.option("--window", metavar="HxW", help="Runs only: slide a window over each image at its own size; overlaps average probabilities.")
+@click.option("--stride", metavar="HxW", help="From window to window; two thirds of it where absent.")
+@click.option("--scales", default="1", show_default=True, metavar="S,S,…", help="Runs only: average the probabilities at these scales.")
+@click.option("--flip", is_flag=True, help="Runs only: average with the mirror image, too.")
+@click.option("--backend", help="Of an exported model; the file's usual one where absent.")
 @json_option
-def command(model: Path, split: str | None, data_root: str | None, imgsz: str | None, backend: str, as_json: bool) -> None:
+def command(
+    model: Path,
+    split: str | None,
+    data_root: str | None,
+    imgsz: str | None,
+    native: bool,
+    window: str | None,
+    stride: str | None,
+    scales: str,
+    flip: bool,
+    backend: str | None,
+    as_json: bool,
+) -> None:
     """mIoU, per-class IoU, pixel accuracy and mAcc of MODEL: a run folder, a .safetensors file, or an exported model.onnx or folder."""
+    from dataclasses import asdict
+
     from edgekd.console import table
     from edgekd.score import score_model
+    from edgekd.train.inference import Inference
 
-    scored = score_model(model, split=split, root=data_root, size=size_option(imgsz), backend=backend)
+    inference = Inference(native or window is not None, size_option(window), size_option(stride), _numbers(scales), flip)
+    if inference.native and imgsz:
+        raise UsageError("--native and --window take each image at its own size; leave --imgsz out.")
+    scored = score_model(model, split=split, root=data_root, size=size_option(imgsz), backend=backend, inference=inference)
     if as_json:
-        print_json({"model": str(model), "split": scored.split, "images": scored.images, **scored.accuracy.to_json()})
+        about = {"model": str(model), "split": scored.split, "images": scored.images, "inference": asdict(inference)}
+        print_json({**about, **scored.accuracy.to_json()})
         return
     title = f"{model} on {scored.split} ({scored.images} images){', PRIVILEGED: shown the label' if scored.privileged else ''}"
     rows = [[name, f"{100 * iou:.2f}"] for name, iou in zip(scored.classes.names, scored.accuracy.iou, strict=True)]
@@ -29,3 +54,11 @@ def command(model: Path, split: str | None, data_root: str | None, imgsz: str | 
     rows.append(["pixel accuracy", f"{100 * scored.accuracy.pixel_accuracy:.2f}"])
     rows.append(["mAcc", f"{100 * scored.accuracy.mean_accuracy:.2f}"])
     table(title, ["class", "IoU %"], rows)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """``0.5,1`` → (0.5, 1.0)."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--scales takes numbers, e.g. 0.75,1,1.25, not {text!r}.") from error

@@ -1,56 +1,157 @@
 """`edgekd export`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from edgekd.cli.options import json_option, next_command, print_json, size_option
+from edgekd.cli.options import json_option, next_command, option_group, print_json, size_option
+from edgekd_runtime.errors import UsageError
+
+model_options = option_group(
+    click.option("--imgsz", metavar="HxW", help="Network input; the recipe's where absent."),
+    click.option("--output", type=click.Choice(["classes", "logits"]), default="classes", show_default=True, help="Class map or scores."),
+    click.option("--max-batch", type=click.IntRange(min=1), default=1, show_default=True, help="Above 1: any batch up to this."),
+    click.option("--data-root", help="Folder of the data set, where it has moved."),
+    click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on."),
+    click.option(
+        "--min-agreement", type=click.FloatRange(0, 1), default=0.999, show_default=True, help="FP32: least share of equal pixels."
+    ),
+    click.option(
+        "--max-logit-error", type=click.FloatRange(0), default=1e-3, show_default=True, help="FP32: largest error over largest logit."
+    ),
+)
+precision_options = option_group(
+    click.option(
+        "--precision", default="fp32", show_default=True, metavar="LIST", help="Of fp32, fp16, bf16, int8, int8-fp16, joined by commas."
+    ),
+    click.option("--max-miou-drop", type=click.FloatRange(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
+    click.option("--min-half-agreement", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
+    click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all where absent."),
+    click.option("--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Training images to calibrate on."),
+    click.option("--calib-method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse."),
+    click.option("--calib-table", type=click.Path(path_type=Path), help="Ranges from `edgekd calib make` instead."),
+    click.option("--weight-bits", type=click.Choice(["7", "8"]), help="INT8 weights: 8 with --trt, else 7, which no CPU saturates on."),
+)
+engine_options = option_group(
+    click.option("--trt", is_flag=True, help="Build a TensorRT engine of each precision too."),
+    click.option("--family", type=click.Choice(["tensorrt", "tensorrt-rtx"]), help="Which TensorRT; the one installed where absent."),
+    click.option(
+        "--workspace", type=click.IntRange(min=0), default=0, metavar="MiB", help="Memory a tactic may use; 0 = TensorRT's default."
+    ),
+    click.option("--level", type=click.IntRange(0, 5), default=3, show_default=True, help="Builder optimisation level."),
+    click.option("--timing-cache", type=click.Path(path_type=Path), help="File of measured tactics, for quicker builds on this device."),
+    click.option("--dla-core", type=click.IntRange(min=0), help="DLA core of a Jetson."),
+    click.option("--version-compatible", is_flag=True, help="For later TensorRT versions too."),
+    click.option("--hardware-compatible", is_flag=True, help="For other GPUs from Ampere on too."),
+)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; RUN/export/fp32 where absent.")
-@click.option("--imgsz", metavar="HxW", help="Network input; the recipe's where absent.")
-@click.option("--output", type=click.Choice(["classes", "logits"]), default="classes", show_default=True, help="Class map or scores.")
-@click.option("--data-root", help="Folder of the data set, where it has moved.")
-@click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on.")
-@click.option("--min-agreement", type=click.FloatRange(0, 1), default=0.999, show_default=True, help="Least share of equal pixels.")
-@click.option("--max-logit-error", type=click.FloatRange(0), default=1e-3, show_default=True, help="Largest error over largest logit.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder that gets a folder for each precision; RUN/export where absent.")
+@model_options
+@precision_options
+@engine_options
 @json_option
-def command(
-    run: Path,
-    out: Path | None,
-    imgsz: str | None,
-    output: str,
-    data_root: str | None,
-    parity_images: int,
-    min_agreement: float,
-    max_logit_error: float,
-    as_json: bool,
-) -> None:
-    """Write RUN's best weights as model.onnx + model.json, after comparing them with PyTorch on real images. Exit 4 if they differ."""
-    size = size_option(imgsz)
-    from dataclasses import asdict
+def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Write RUN's best weights as model.onnx + model.json, proved on real images; exit 4 if they miss a gate.
 
-    from edgekd.export.onnx import export_run
-    from edgekd.export.parity import ParityLimits
-    from edgekd.pipeline import open_split, run_recipe
+    edgekd export runs/student --trt --precision fp32,fp16,int8 --max-miou-drop 0.5
+    """
+    size_option(options["imgsz"])
+    _refuse_idle(click.get_current_context(), options)
+    from edgekd.export.plan import export_all
+    from edgekd.pipeline import moved, open_split, run_recipe
 
+    plan = _plan(options)
+    recipe = moved(run_recipe(run), options["data_root"])
     run = run if run.is_dir() else run.parent
-    recipe = run_recipe(run)
-    if data_root:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": data_root})})
-    folder = out or run / "export" / "fp32"
-    limits = ParityLimits(min_agreement, max_logit_error)
-    artifact = export_run(run, recipe, open_split(recipe), folder, size=size, output=output, images=parity_images, limits=limits)  # type: ignore[arg-type]
+    folder = out or run / "export"
+    exported = export_all(run, recipe, (open_split(recipe, recipe.data.train), open_split(recipe)), folder, plan)
     if as_json:
-        print_json({"file": str(folder / "model.onnx"), **asdict(artifact)})
-        return
-    parity = artifact.parity
-    click.echo(
-        f"{folder / 'model.onnx'}: {artifact.model} {artifact.size[0]}x{artifact.size[1]}, "
-        f"{(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB; "
-        f"equal to PyTorch on {100 * parity['pixel_agreement']:.3f} % of the pixels of {parity['images']} images, "
-        f"logit error {parity['logit_error']:.1e}"
+        print_json([{"file": str(one.file), **one.artifact.to_json()} for one in exported])
+    else:
+        _show(exported)
+    next_command(f"edgekd bench {folder}")
+
+
+NEEDS = {
+    "--trt": (("family", "workspace", "level", "timing_cache", "dla_core", "version_compatible", "hardware_compatible"), ("trt",)),
+    "--precision int8 or int8-fp16": (("calib_method", "calib_table", "weight_bits"), ("int8",)),
+    "a lower --precision": (("calib_images", "score_images", "max_miou_drop"), ("fp16", "bf16", "int8")),
+}
+"""What each group of options does nothing without, and the words in the request that it needs."""
+
+
+def _refuse_idle(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Refuse an option that would do nothing."""
+    asked = options["precision"] + (" trt" if options["trt"] else "")
+    for needed, (names, words) in NEEDS.items():
+        given = [name for name in names if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+        if given and not any(word in asked for word in words):
+            raise UsageError(f"--{given[0].replace('_', '-')} does nothing without {needed}.")
+
+
+def _plan(options: dict[str, Any]) -> Any:
+    from edgekd.config import nearest
+    from edgekd.export.parity import ParityLimits
+    from edgekd.export.plan import Calibration, ExportPlan
+    from edgekd.export.precision import PRECISIONS, Budget
+    from edgekd_calib.ranges import METHODS
+    from edgekd_runtime.trt.build import BuildOptions
+
+    precisions = tuple(options["precision"].split(","))
+    for given, known, what in [
+        *((one, PRECISIONS, "--precision") for one in precisions),
+        (options["calib_method"], METHODS, "--calib-method"),
+    ]:
+        if given not in known:
+            raise UsageError(f"{what} has no {given!r}, it takes {', '.join(known)}{nearest(given, known)}")
+    engine = BuildOptions(
+        workspace_mib=options["workspace"],
+        level=options["level"],
+        timing_cache=options["timing_cache"],
+        max_batch=options["max_batch"],
+        dla_core=options["dla_core"],
+        version_compatible=options["version_compatible"],
+        hardware_compatible=options["hardware_compatible"],
     )
-    next_command(f"edgekd bench {folder.parent}")
+    bits = int(options["weight_bits"] or (8 if options["trt"] else 7))
+    return ExportPlan(
+        precisions=precisions,
+        size=size_option(options["imgsz"]),
+        output=options["output"],
+        parity_images=options["parity_images"],
+        limits=ParityLimits(options["min_agreement"], options["max_logit_error"]),
+        budget=Budget(options["min_half_agreement"], options["max_miou_drop"]),
+        score_images=options["score_images"],
+        calibration=Calibration(options["calib_images"], options["calib_method"], options["calib_table"], bits),  # type: ignore[arg-type]
+        max_batch=options["max_batch"],
+        engine=engine if options["trt"] else None,
+        family=options["family"],
+    )
+
+
+def _show(exported: list[Any]) -> None:
+    from edgekd.console import table
+
+    rows = []
+    for one in exported:
+        parity, reduction = one.artifact.parity, one.artifact.reduction
+        drop = f"{100 * (reduction['fp32_miou'] - reduction['miou']):+.2f}" if reduction else "–"
+        agreement = reduction.get("agreement", parity["pixel_agreement"])
+        kept = str(len(reduction["kept"])) if reduction else "–"
+        rows.append(
+            [f"{one.file.parent.name}/{one.file.name}", f"{one.file.stat().st_size / 1e6:.1f}", f"{100 * agreement:.3f}", drop, kept]
+        )
+    first = exported[0].artifact
+    table(
+        f"{exported[0].file.parents[1]}: {first.model} {first.size[0]}x{first.size[1]}",
+        ["file", "MB", "equal pixels %", "mIoU lost", "kept higher"],
+        rows,
+    )
+    for one in exported:
+        if one.reduced is not None and one.reduced.kept:
+            table(f"{one.artifact.precision}: layers kept higher", ["layer", "why"], [list(item) for item in one.reduced.kept.items()])

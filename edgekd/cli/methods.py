@@ -1,25 +1,40 @@
 """`edgekd methods`."""
 
+from typing import Any
+
 import click
 
 from edgekd.cli.options import json_option, print_json
 
 
 @click.command()
+@click.option("--table", "published", is_flag=True, help="The papers' own figures, and the command that makes each here.")
 @json_option
-def command(as_json: bool) -> None:
+def command(published: bool, as_json: bool) -> None:
     """Distillation methods: what each shorthand stands for, and what each transfer needs."""
+    document, show = (_published, _show_published) if published else (_methods, _show_methods)
+    if as_json:
+        print_json(document())
+    else:
+        show()
+
+
+def _methods() -> dict[str, Any]:
+    from edgekd.distill.methods import METHODS
+    from edgekd.distill.registry import TRANSFERS
+
+    transfers = {
+        name: {"paper": kind.paper, "weight": kind.default_weight, "needs": sorted(kind.needs), "companions": list(kind.companions)}
+        for name, kind in TRANSFERS.items()
+    }
+    return {"methods": METHODS, "transfers": transfers}
+
+
+def _show_methods() -> None:
     from edgekd.console import table
     from edgekd.distill.methods import METHODS, SUMMARIES
     from edgekd.distill.registry import TRANSFERS
 
-    if as_json:
-        transfers = {
-            name: {"paper": kind.paper, "weight": kind.default_weight, "needs": sorted(kind.needs), "companions": list(kind.companions)}
-            for name, kind in TRANSFERS.items()
-        }
-        print_json({"methods": METHODS, "transfers": transfers})
-        return
     rows = []
     for name, piece in METHODS.items():
         parts = " + ".join(transfer["method"] for transfer in piece["transfer"]) or "–"
@@ -31,3 +46,40 @@ def command(as_json: bool) -> None:
         for name, kind in TRANSFERS.items()
     ]
     table("transfer", ["transfer", "paper", "weight", "needs", "published with"], rows)
+
+
+def _published() -> dict[str, Any]:
+    """All figures with whole commands."""
+    from edgekd.distill.published import load_published
+
+    everything = load_published()
+    return {
+        "rows": [
+            {"paper": table.paper, **row.model_dump(exclude={"columns"}), "commands": table.commands(row)}
+            for table in everything.tables
+            for row in table.rows
+        ],
+        "ablations": [
+            {"paper": group.paper, "recipe": group.recipe, "what": case.what, "miou": case.miou, "command": group.command(case)}
+            for group in everything.ablations
+            for case in group.cases
+        ],
+    }
+
+
+def _show_published() -> None:
+    """Plain lines, a figure and its command in each: the commands are too long for a table."""
+    from edgekd.distill.published import load_published
+
+    everything = load_published()
+    click.echo("Published val mIoU in %. Rows of different papers have different schedules: compare within one.")
+    for table in everything.tables:
+        click.echo(f"\n{table.paper}, {table.about}")
+        for row in table.rows:
+            click.echo(f"\n  {row.data} {row.student} (teacher {row.teacher:.2f})")
+            for name, line in table.commands(row).items():
+                click.echo(f"    {name:6} {row.miou[name]:.2f}  {line}")
+    for group in everything.ablations:
+        click.echo(f"\n{group.paper}, {group.about}\n")
+        for case in group.cases:
+            click.echo(f"    {case.what:23} {case.miou:.2f}  {group.command(case)}")

@@ -12,7 +12,7 @@ from edgekd.cli.options import json_option, print_json, size_option
 @click.option("--backbones", metavar="PATTERN", help="List timm's backbones that match, e.g. 'resnet*'.")
 @json_option
 def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str | None, as_json: bool) -> None:
-    """Heads and backbones; or, for each HEAD-BACKBONE named, its parameters, GFLOPs and strides."""
+    """Heads and backbones; or, for each HEAD-BACKBONE named, its parameters, GFLOPs, strides and auxiliary head."""
     size = size_option(imgsz)
     from edgekd.console import progress, table
     from edgekd.models.cost import HEAD_TITLES, USUAL_MODELS, matching_backbones, model_cost
@@ -33,6 +33,20 @@ def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str
             "Heads (any of them goes with any timm feature backbone)", ["head", "what it is"], [list(item) for item in HEAD_TITLES.items()]
         )
     rows = [
-        [cost.name, f"{cost.parameters_m:.2f}", f"{cost.gflops:.1f}", str(cost.stride), "yes" if cost.dilates else "no"] for cost in costs
+        [
+            cost.name,
+            f"{cost.parameters_m:.2f}",
+            f"{cost.gflops:.1f}",
+            str(cost.output_stride),
+            str(cost.stride),
+            f"{cost.auxiliary_channels}{'*' if cost.auxiliary_ships else ''}",
+            "yes" if cost.dilates else "no",
+        ]
+        for cost in costs
     ]
-    table(f"Deployed cost at {imgsz}, {num_classes} classes", ["model", "M parameters", "GFLOPs", "logit stride", "dilates"], rows)
+    table(
+        f"Deployed cost at {imgsz}, {num_classes} classes: million parameters, GFLOPs, output stride, stride of the logits, "
+        "channels that the auxiliary head reads (training only; * it ships), whether it dilates",
+        ["model", "M", "GFLOPs", "OS", "logits", "aux", "dilates"],
+        rows,
+    )

@@ -16,11 +16,12 @@ from edgekd_runtime.files import parse_size
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _chain(*options: Callable[[F], F]) -> Callable[[F], F]:
+def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in this order."""
     return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
 
 
-recipe_options = _chain(
+recipe_options = option_group(
     click.option("--recipe", default="camvid", show_default=True, help="A shipped recipe, a YAML file, or a run folder."),
     click.option("--data-root", help="Folder of the data set."),
     click.option("--student", help="HEAD-BACKBONE of what is trained, e.g. deeplabv3-resnet18."),
@@ -34,7 +35,7 @@ recipe_options = _chain(
     click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated."),
 )
 
-run_options = _chain(
+run_options = option_group(
     click.option("--out", type=click.Path(path_type=Path), help="Run folder."),
     click.option("--resume", is_flag=True, help="Go on with the run in --out, by its own recipe."),
     click.option("--overwrite", is_flag=True, help="Replace the run in --out."),

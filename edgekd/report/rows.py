@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from edgekd.report.markup import unique
@@ -129,10 +129,14 @@ def _row(result: dict[str, Any]) -> Row:
 
 
 def _record(kind: type[Record], values: dict[str, Any] | None) -> Record | None:
-    """The fields that this version knows, as numbers; int and float are the only types there."""
+    """The fields that this version knows, as numbers; int and float are the only types there. Older files lack those with a default."""
     if not values:
         return None
-    numbers: dict[str, Any] = {field.name: (int if field.type in (int, "int") else float)(values[field.name]) for field in fields(kind)}
+    numbers: dict[str, Any] = {
+        field.name: (int if field.type in (int, "int") else float)(values[field.name])
+        for field in fields(kind)
+        if field.default is MISSING or field.name in values
+    }
     return kind(**numbers)
 
 

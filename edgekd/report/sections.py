@@ -70,8 +70,8 @@ def _card(heading: str, bars: Sequence[tuple[Row, float | None]]) -> str:
 
 
 _STAGES = (
-    "<b>Network</b> is the bare call, one image at the network’s input size. <b>End to end</b> adds the resize before it and the class map "
-    "at the image’s own size after it."
+    "<b>Network</b> is the bare call, at the network’s input size. <b>End to end</b> adds the decoding where there is a file, the resize "
+    "before it and the class map at the image’s own size after it."
 )
 _PERCENTILES = (
     "Of N ascending times, the p-th percentile is <code>sorted[max(N-1-int((1-p/100)*N), 0)]</code>; throughput is calls over wall time."

@@ -26,13 +26,17 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     said = edgekd("distill", "--recipe", tiny_file, "--method", "rdd", "--teacher", tmp_path / "teacher", *more)
     assert f"Next: edgekd export {tmp_path / 'student'}" in said.stderr
     assert [cv2.imread(str(file)).shape for file in sorted((tmp_path / "student/difficulty").iterdir())] == [(48, 4 * 64, 3)] * 2
-    exported = json.loads(edgekd("export", tmp_path / "student", "--json").stdout)
-    assert exported["method"] == "rdd"
+    lower = ["--precision", "fp32,fp16,int8", "--calib-images", 4, "--parity-images", 2]
+    exported = json.loads(edgekd("export", tmp_path / "student", *lower, "--json").stdout)
+    assert [one["precision"] for one in exported] == ["fp32", "fp16", "int8"] and exported[0]["method"] == "rdd"
     model = tmp_path / "student/export/fp32/model.onnx"
     of_run = json.loads(edgekd("eval", tmp_path / "student", "--json").stdout)
     of_file = json.loads(edgekd("eval", model, "--json").stdout)
     assert of_file["miou"] == pytest.approx(of_run["miou"], abs=2e-3) and of_run["images"] == 16
-    (measured,) = json.loads(edgekd("bench", tmp_path / "student/export", "--seconds", "0.2", "--json").stdout)
+    backends = ["--backend", "onnxruntime-cpu", "--backend", "openvino"]
+    everything = json.loads(edgekd("bench", tmp_path / "student/export", *backends, "--seconds", "0.2", "--json").stdout)
+    assert [one["backend"] for one in everything] == ["onnxruntime-cpu", "openvino"] * 3
+    measured = next(one for one in everything if one["path"] == str(model))
     assert measured["accuracy"]["miou"] == of_file["miou"]
     latency = measured["latency"]["network"]
     assert 0 < latency["min_ms"] <= latency["p50_ms"] <= latency["p99_ms"] <= latency["max_ms"] and latency["count"] >= 10
@@ -53,6 +57,23 @@ def test_flags_mean_the_model_that_is_trained(tmp_path, tiny_file, edgekd):
     edgekd("train", "--recipe", tiny_file, *options, "--out", tmp_path / "teacher")
     recipe = yaml.safe_load((tmp_path / "teacher/recipe.yaml").read_text())
     assert recipe["student"]["name"] == "lraspp-resnet10t" and recipe["train"]["steps"] == 2
+
+
+def test_calibration_and_inspection(run, edgekd):
+    edgekd("export", run, "--parity-images", 2)
+    table = run / "export/calibration.json"
+    said = edgekd("calib", "make", run, "--images", 4, "--method", "mse")
+    assert f"--calib-table {table}" in said.stderr
+    shown = json.loads(edgekd("calib", "show", table, "--json").stdout)
+    assert shown["method"] == "mse" and len(shown["images"]) == 4 and all(scale > 0 for scale in shown["scales"].values())
+    assert "largest" in edgekd("calib", "show", table).stdout
+    edgekd("export", run, "--precision", "int8", "--calib-table", table, "--calib-images", 2, "--parity-images", 2)
+    found = json.loads(edgekd("inspect", run / "export/int8/model.onnx", "--json").stdout)
+    assert found["graph"]["precisions"]["int8"] > 10 and found["graph"]["tensorrt"] == [] and found["sidecar"]["precision"] == "int8"
+    assert "INT8 coverage" in edgekd("inspect", run / "export/int8/model.onnx", "--layers").stdout
+    layers = json.loads(edgekd("calib", "sensitivity", run, "--table", table, "--images", 2, "--json").stdout)
+    assert len(layers) > 10 and layers[0]["snr_db"] <= layers[-1]["snr_db"]
+    assert "onnxruntime-cpu" in edgekd("check").stdout and json.loads(edgekd("check", "--json").stdout)["builders"]
 
 
 def test_lists_as_json(edgekd):
@@ -92,6 +113,18 @@ BAD = {
     "no results": (1, ["report", "{tmp}/none.json"], "Can't read"),
     "other results": (1, ["report", "{other}"], "is not a results file"),
     "parity missed": (4, ["export", "{run}", "--out", "{tmp}/o", "--max-logit-error", "0"], "was not written"),
+    "an unknown precision": (2, ["export", "{run}", "--precision", "fp8"], "it takes fp32, fp16, bf16, int8"),
+    "an unknown calibration": (2, ["calib", "make", "{run}", "--method", "minmx"], "did you mean 'minmax'"),
+    "nothing to calibrate": (1, ["calib", "make", "{bare}"], "has no fp32 export"),
+    "no table": (1, ["calib", "show", "{other}"], "is no calibration table"),
+    "no TensorRT": (3, ["export", "{run}", "--trt", "--family", "tensorrt"], "pip install tensorrt"),
+    "an option that does nothing": (2, ["export", "{run}", "--level", "5"], "--level does nothing without --trt"),
+    "a backend for a run": (2, ["eval", "{run}", "--backend", "openvino"], "is a run, which PyTorch scores"),
+    "no model to inspect": (1, ["inspect", "{tmp}/none.onnx"], "no such file"),
+    "no ONNX file": (1, ["inspect", "{fake}"], "is no ONNX file"),
+    "another kind of file": (2, ["inspect", "{other}"], "neither a .onnx nor a .engine"),
+    "an engine for ONNX Runtime": (2, ["bench", "{model}", "--backend", "tensorrt"], "tensorrt does not run"),
+    "nothing to fine-tune": (2, ["distill", "--recipe", "{tiny}", "--qat"], "give its run folder as --recipe"),
     "nothing to resume": (1, ["train", "--resume", "--out", "/nowhere/run"], "is no run"),
     "resume otherwise": (2, ["train", "--resume", "--out", "{run}", "--steps", "9"], "leave --steps out"),
     "a size below one": (2, ["train", "--recipe", "{tiny}", "--set", "data.size=[0,7]"], "data.size.0"),
@@ -115,6 +148,7 @@ def places(tmp_path_factory):
     (tmp / "other.json").write_text("{}")
     with video_writer(tmp / "v.avi", 15, (48, 64)) as write:
         write(np.zeros((48, 64, 3), np.uint8))
+    (tmp / "fake.onnx").write_bytes(b"no model")
     home = tmp_path_factory.mktemp("run")
     for arguments in (["train", "--recipe", tmp / "tiny.yaml", "--steps", 1, "--out", home / "run"], ["export", home / "run"]):
         assert CliRunner().invoke(main, [str(argument) for argument in arguments]).exit_code == 0
@@ -124,6 +158,8 @@ def places(tmp_path_factory):
         "other": tmp / "other.json",
         "video": tmp / "v.avi",
         "run": home / "run",
+        "bare": tmp,
+        "fake": tmp / "fake.onnx",
         "model": home / "run/export/fp32/model.onnx",
     }
 

@@ -1,0 +1,27 @@
+"""`edgekd bundle`."""
+
+from pathlib import Path
+
+import click
+
+from edgekd.cli.options import next_command
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file, e.g. student.pyz.")
+@click.option("--precision", metavar="LIST", help="Of fp32, fp16, bf16, int8, int8-fp16, joined by commas; all where absent.")
+@click.option("--images", type=click.IntRange(min=1), help="Put in the first N validation images, so that the device measures mIoU too.")
+@click.option("--data-root", help="Folder of the data set, where it has moved.")
+def command(run: Path, out: Path, precision: str | None, images: int | None, data_root: str | None) -> None:
+    """Write RUN's exported models and all that a device needs to run them as one file.
+
+    RUN is a run, a folder of exported models, or a model.onnx. On the device: python3 student.pyz check | build | bench | demo
+    """
+    from edgekd.device import write_bundle
+
+    made = write_bundle([run], out, precisions=precision.split(",") if precision else (), images=images or 0, data_root=data_root)
+    click.echo(f"{out}: {', '.join(made.models)}, {out.stat().st_size / 1e6:.1f} MB")
+    if made.images:
+        click.echo(f"{made.images} images of {made.data} with their labels are inside: who gets the file gets that data too.")
+    next_command(f"python3 {out} bench")

@@ -1,0 +1,81 @@
+"""The benchmark as a table of text: which columns it has, for the terminal and for Markdown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd_runtime.files import write_text
+from edgekd_runtime.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, what stands under it, whether these measurements need it, and whether it is worth a terminal's narrow room."""
+
+    head: str
+    cell: Callable[[Measurement], str]
+    shown: Callable[[Sequence[Measurement]], bool] = lambda measured: True
+    narrow: bool = True
+
+
+def _varies(key: Callable[[Measurement], object]) -> Callable[[Sequence[Measurement]], bool]:
+    return lambda measured: len({key(one) for one in measured}) > 1
+
+
+def _stage(name: str) -> Callable[[Measurement], str]:
+    return lambda one: f"{one.latency[name].p50_ms:.2f}" if name in one.latency else "–"
+
+
+_LEGEND = "p50, p99 and ± (half its quartiles' distance) are of the network; RAM is its peak in MB; e2e is the whole frame."
+COLUMNS = (
+    Column("model", lambda one: one.artifact.name),
+    Column("backend", lambda one: one.backend),
+    Column("threads", lambda one: str(one.threads or "–"), _varies(lambda one: one.threads)),
+    Column("batch", lambda one: str(one.batch), lambda measured: any(one.batch > 1 for one in measured)),
+    Column("mIoU %", lambda one: f"{100 * one.accuracy.miou:.2f}" if one.accuracy else "–"),
+    Column("p50", _stage("network")),
+    Column("p99", lambda one: f"{one.latency['network'].p99_ms:.2f}"),
+    Column("±%", lambda one: f"{50 * one.latency['network'].spread:.1f}", narrow=False),
+    Column("decode", _stage("decode"), lambda measured: any("decode" in one.latency for one in measured), narrow=False),
+    Column("pre", _stage("preprocess"), narrow=False),
+    Column("post", _stage("postprocess"), narrow=False),
+    Column("e2e", _stage("end_to_end")),
+    Column("img/s", lambda one: f"{one.images_per_second:.1f}"),
+    Column("MB", lambda one: f"{one.size_bytes / 1e6:.1f}"),
+    Column("RAM", lambda one: f"{one.peak_memory_bytes / 1e6:.0f}" if one.peak_memory_bytes else "–"),
+    Column(
+        "J/img",
+        lambda one: f"{one.energy['end_to_end'].joules_per_frame:.3f}" if one.energy else "–",
+        lambda measured: any(one.energy for one in measured),
+    ),
+)
+
+
+def label(one: Measurement) -> str:
+    """What tells one measurement from the others, in words."""
+    threads = f", {one.threads} threads" if one.threads else ""
+    batch = f", batch {one.batch}" if one.batch > 1 else ""
+    return f"{one.artifact.name} on {one.backend}{threads}{batch}"
+
+
+def cells(measured: Sequence[Measurement], narrow: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows; those for a narrow terminal, or all."""
+    columns = [column for column in COLUMNS if column.shown(measured) and (column.narrow or not narrow)]
+    return [column.head for column in columns], [[column.cell(one) for column in columns] for one in measured]
+
+
+def title(measured: Sequence[Measurement]) -> str:
+    """What was measured on what."""
+    device = measured[0].device
+    sizes = ", ".join(dict.fromkeys(f"{one.artifact.size[0]}x{one.artifact.size[1]}" for one in measured))
+    libraries = ", ".join(sorted({f"{one.backend} {one.backend_version}" for one in measured}))
+    return f"{sizes} on {device['name']} ({device['cores']} cores), ms; {libraries}"
+
+
+def write_markdown(path: Path, measured: Sequence[Measurement]) -> None:
+    """The table as Markdown, with the warnings under it."""
+    heads, rows = cells(measured)
+    rule = ["---", "---", *("---:" for _ in heads[2:])]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (heads, rule, *rows)]
+    notes = [f"- {label(one)}: {sentence}" for one in measured for sentence in one.warnings]
+    write_text(path, "\n".join([f"{title(measured)}. {_LEGEND}", "", *lines, *([""] if notes else []), *notes]) + "\n")
