@@ -16,12 +16,13 @@ quickstart: install
 	$(BIN)/edgekd quickstart
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/typecheck_tensorrt.py
 	$(BIN)/lint-imports
 
 format: install
