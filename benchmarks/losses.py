@@ -3,7 +3,7 @@
 python benchmarks/losses.py [--out benchmarks/results/losses.json] [--quick] [--only NAME]
 
 Every row runs in a process of its own, so that its peak memory is its own; ratios are of medians within that process, both
-sides in alternation. On a GPU the times are CUDA events and the memory is the allocator's peak.
+sides (`direct.py` has the formulas) in alternation. On a GPU the times are CUDA events and the memory is the allocator's peak.
 """
 
 import argparse
@@ -18,11 +18,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import direct
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill import functional as L
+from edgekd.distill.adversarial import Adversarial
+from edgekd.distill.transfer import Pair, Widths
+from edgekd.models import SegOutput
 from edgekd_runtime.files import write_json
 from edgekd_runtime.measurement import describe_device
 
@@ -35,64 +39,6 @@ def rand(*shape: int) -> Tensor:
     return torch.randn(*shape, device=DEVICE)
 
 
-# ---- direct evaluations, written from the formulas ----
-
-
-def direct_fakd_pd(z: Tensor, t: Tensor, labels: Tensor, weight: Tensor, variance: Tensor, strength: float) -> Tensor:
-    """Per pixel the C×C differences and their Σ-norms; in parts only where a buffer would exceed 4 GB."""
-    c = z.shape[1]
-    y = F.interpolate(labels[:, None].float(), z.shape[-2:], mode="nearest").long().flatten()
-    z, p = z.permute(0, 2, 3, 1).reshape(-1, c), t.softmax(1).permute(0, 2, 3, 1).reshape(-1, c)
-    squared = (weight[None] - weight[:, None]).square()
-    total = z.new_zeros(())
-    for part in torch.arange(len(z), device=z.device).split(max(1, 1_000_000_000 // c**2)):
-        v = torch.cat([variance, variance.new_zeros(1, variance.shape[1])])[y[part].clamp(max=c)]
-        q = torch.einsum("cka,ia->ick", squared, v)
-        total += (p[part] * (z[part][:, None] - z[part][:, :, None] + strength / 2 * q).logsumexp(2)).sum()
-    return total / len(z)
-
-
-def direct_label_noise(labels: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
-    """Relabelling class by class."""
-    result = torch.zeros(labels.shape, device=labels.device)
-    for k in range(weights.shape[1]):
-        result = torch.where(labels == (k if k < weights.shape[1] - 1 else 255), weights[:, k, None, None], result)
-    return 100 * (result[:, None] + 0.03 * noise)
-
-
-def direct_cross_image(s: Tensor, t: Tensor) -> Tensor:
-    """Pair by pair, as the public code does."""
-    s, t = (F.normalize(f, dim=1).flatten(2) for f in (s, t))
-    total = s.new_zeros(())
-    for i in range(len(s)):
-        for j in range(len(s)):
-            log_s, p_t = F.log_softmax(s[i].T @ s[j] / 0.1, 1), F.softmax(t[i].T @ t[j] / 0.1, 1)
-            total = total + F.kl_div(log_s, p_t, reduction="batchmean")
-    return total / len(s) ** 2
-
-
-def direct_hard_pixels(logits: Tensor, labels: Tensor, kept: int) -> Tensor:
-    """A full sort for the threshold."""
-    p = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True).softmax(1)
-    p = p.gather(1, labels.clamp(max=logits.shape[1] - 1)[:, None])[:, 0]
-    ordered = p[labels != 255].sort().values
-    return (labels != 255) & (p <= ordered[min(kept, len(ordered)) - 1].clamp_min(0.7))
-
-
-def direct_ifvd(s: Tensor, t: Tensor, labels: Tensor, c: int) -> Tensor:
-    """A mask a class."""
-    y = F.interpolate(labels[:, None].float(), s.shape[-2:], mode="nearest")
-
-    def cosine(f: Tensor) -> Tensor:
-        centre = f.clone()
-        for k in range(c):
-            mask = (y == k).float()
-            centre = (1 - mask) * centre + mask * ((mask * f).sum((2, 3)) / (mask.sum((2, 3)) + 1e-6))[..., None, None]
-        return F.cosine_similarity(f, centre, dim=1)
-
-    return F.mse_loss(cosine(s), cosine(t))
-
-
 # ---- what is compared ----
 
 
@@ -102,22 +48,38 @@ def cases(classes: int, height: int, width: int) -> dict[str, tuple[Call, Call |
     aux_s, aux_t = rand(BATCH, classes, height, width), rand(BATCH, classes, height, width)
     fs, ft = rand(BATCH, A_STUDENT, height, width).requires_grad_(), rand(BATCH, A_TEACHER, height, width)
     labels = torch.randint(0, classes, (BATCH, 8 * height, 8 * width), device=DEVICE)
-    weight, variance = rand(classes, A_STUDENT) / 16, rand(classes, A_STUDENT).square()
+    fakd = (zs, zt, labels, rand(classes, A_STUDENT) / 16, rand(classes, A_STUDENT).square(), 1.0)
     projection = rand(A_TEACHER, A_STUDENT, 1, 1) / 16
-    kept = 25_000 * BATCH
+    pixels_s, pixels_t = (F.normalize(rand(BATCH * height * width // 4, A_STUDENT), dim=1) for _ in "st")
+    pixels_s.requires_grad_()
+    contrasts = F.normalize(rand(4096, A_STUDENT), dim=1)
+    stages = [aux_s, fs, zs], [aux_t, ft, zt]
+    kept, size = 25_000 * BATCH, (8 * height, 8 * width)
+    judge = Adversarial(Widths(classes, A_STUDENT, A_TEACHER)).to(DEVICE)
+    pair = Pair(SegOutput(zs, fs, aux_s), SegOutput(zt, ft, aux_t), labels, nn.Conv2d(A_STUDENT, classes, 1), 0.5)
     return {
-        "pd": (lambda: L.pixel_kd(zs, zt), None, True),
-        "cwd": (lambda: L.channel_kd(zs, zt), None, True),
-        "at": (lambda: L.attention_transfer(fs, ft), None, True),
-        "fitnet": (lambda: L.hint(fs, ft, projection), None, True),
-        "skds": (lambda: L.pairwise_similarity(fs, ft), None, True),
-        "ifvd": (lambda: L.intra_class_variation(fs, ft, labels, classes), lambda: direct_ifvd(fs, ft, labels, classes), True),
-        "dsd": (lambda: sum(L.double_similarity([aux_s, fs, zs], [aux_t, ft, zt])), None, True),
-        "rdd-threshold": (lambda: L.hard_pixels(zs, labels, 0.7, kept), lambda: direct_hard_pixels(zs, labels, kept), False),
-        "rdd-tfe": (lambda: L.teacher_agreement(zt, aux_t, labels.shape[-2:]), None, False),
-        "rdd-tse": (lambda: L.relative_difficulty_loss(zs, zt, labels, "xor", 0.7, kept), None, True),
-        "fakd-cwd": (lambda: L.augmented_channel_kd(zs, zt, labels, weight, variance, 1.0), None, True),
-        "fakd-pd": (lambda: L.augmented_pixel_kd(zs, zt, labels, weight, variance, 1.0), None, True),
+        "pd": (lambda: L.pixel_kd(zs, zt), lambda: direct.pixel_kd(zs, zt), True),
+        "cwd": (lambda: L.channel_kd(zs, zt), lambda: direct.channel_kd(zs, zt), True),
+        "at": (lambda: L.attention_transfer(fs, ft), lambda: direct.attention_transfer(fs, ft), True),
+        "fitnet": (lambda: L.hint(fs, ft, projection), lambda: direct.hint(fs, ft, projection), True),
+        "skds": (lambda: L.pairwise_similarity(fs, ft), lambda: direct.pairwise_similarity(fs, ft), True),
+        "ifvd": (lambda: L.intra_class_variation(fs, ft, labels, classes), lambda: direct.ifvd(fs, ft, labels, classes), True),
+        "dsd": (lambda: sum(L.double_similarity(*stages)), lambda: direct.double_similarity(*stages), True),
+        "rdd-threshold": (lambda: L.hard_pixels(zs, labels, 0.7, kept), lambda: direct.hard_pixels(zs, labels, kept), False),
+        "rdd-tfe": (lambda: L.teacher_agreement(zt, aux_t, size), lambda: direct.teacher_agreement(zt, aux_t, size), False),
+        "rdd-tse": (
+            lambda: L.relative_difficulty_loss(zs, zt, labels, "xor", 0.7, kept),
+            lambda: direct.relative_difficulty(zs, zt, labels, kept),
+            True,
+        ),
+        "fakd-cwd": (lambda: L.augmented_channel_kd(*fakd), lambda: direct.fakd_cwd(*fakd), True),
+        "fakd-pd": (lambda: L.augmented_pixel_kd(*fakd), lambda: direct.fakd_pd(*fakd), True),
+        "cirkd-memory": (
+            lambda: L.memory_similarity(pixels_s, pixels_t, contrasts, 0.1, 1.0),
+            lambda: direct.memory_similarity(pixels_s, pixels_t, contrasts, 0.1),
+            True,
+        ),
+        "adversarial": (lambda: judge(pair), None, True),  # a network: there is nothing else to evaluate
     }
 
 
@@ -133,15 +95,15 @@ def targets() -> dict[str, tuple[Call, Call | None, bool]]:
     return {
         "target-fakd-pd": (
             lambda: L.augmented_pixel_kd(z, t, labels, weight, variance, 1.0),
-            lambda: direct_fakd_pd(z, t, labels, weight, variance, 1.0),
+            lambda: direct.fakd_pd(z, t, labels, weight, variance, 1.0),
             False,
         ),
         "target-label-noise": (
             lambda: L.noise_label(noise_labels, w_label, noise),
-            lambda: direct_label_noise(noise_labels, w_label, noise),
+            lambda: direct.label_noise(noise_labels, w_label, noise),
             False,
         ),
-        "target-cirkd": (lambda: L.cross_image_similarity(fs, ft), lambda: direct_cross_image(fs, ft), True),
+        "target-cirkd": (lambda: L.cross_image_similarity(fs, ft), lambda: direct.cross_image(fs, ft), True),
     }
 
 
@@ -175,8 +137,8 @@ def row(name: str, setting: tuple[int, int, int] | None, side: str) -> dict[str,
     """One comparison; the memory is of `side` alone."""
     torch.manual_seed(0)
     table = targets() if setting is None else cases(*setting)
-    ours, direct, backward = table[name]
-    chosen = ours if side == "ours" else direct
+    ours, formula, backward = table[name]
+    chosen = ours if side == "ours" else formula
     if chosen is None:
         return {}
     small = torch.zeros(4, requires_grad=True)
@@ -186,14 +148,23 @@ def row(name: str, setting: tuple[int, int, int] | None, side: str) -> dict[str,
     memory = peak_mb() - before
     times: dict[str, list[float]] = {side: [seconds]}
     if side == "ours":
-        other = {"ours": ours} | ({"direct": direct} if direct else {})
+        other = {"ours": ours} | ({"direct": formula} if formula else {})
         times = {key: [] for key in other}
         for repeat in range(4):
             for key, call in other.items():
                 duration = timed(call, backward)
                 if repeat:
                     times[key].append(duration)
-    return {"ms": {key: 1e3 * statistics.median(values) for key, values in times.items()}, "mb": memory}
+    result: dict[str, Any] = {"ms": {key: 1e3 * statistics.median(values) for key, values in times.items()}, "mb": memory}
+    if side == "ours" and formula:
+        result["difference"] = difference(ours(), formula())
+    return result
+
+
+def difference(ours: Tensor, formula: Tensor) -> float:
+    """Largest difference over the largest value: that both sides compute the same."""
+    ours, formula = ours.detach().float(), formula.detach().float()
+    return float((ours - formula).abs().max() / formula.abs().max())
 
 
 def in_own_process(name: str, setting: tuple[int, int, int] | None) -> dict[str, Any]:
@@ -206,6 +177,7 @@ def in_own_process(name: str, setting: tuple[int, int, int] | None) -> dict[str,
         measured = json.loads(done.stdout.splitlines()[-1])
         if side == "ours":
             result |= {f"{key}_ms": value for key, value in measured["ms"].items()}
+            result |= {key: measured[key] for key in ("difference",) if key in measured}
         if measured:
             result[f"{side}_mb"] = measured["mb"]
     if "direct_ms" in result:
