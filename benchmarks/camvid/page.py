@@ -1,0 +1,199 @@
+"""Tables and drawings of the recorded CamVid results: ``RESULTS.md``, ``gains.svg`` and ``curves.svg`` beside this file.
+
+python benchmarks/camvid/page.py [cpu] [--runs runs/camvid-cpu --root CAMVID]
+
+With ``--runs`` (where `run.py` left its runs) it also writes ``RUNS/report.html``, the page with pictures; that one shows CamVid images and
+stays out of the repository.
+"""
+
+import argparse
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from jobs import STUDENTS, TEACHERS, Row
+from matplotlib import pyplot as plt
+
+from edgekd_runtime.files import read_json, write_text
+
+plt.rcParams.update({"svg.hashsalt": "edgekd", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+HERE = Path(__file__).parent
+CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
+BASELINE = "alone"
+FILES = (
+    ("FP32", "fp32", "onnxruntime-cpu"),
+    ("FP16", "fp16", "onnxruntime-cpu"),
+    ("INT8", "int8", "onnxruntime-cpu"),
+    ("INT8", "int8", "openvino"),
+)
+Runs = dict[str, dict[int, dict[str, Any]]]
+
+
+def read_runs(results: Path) -> Runs:
+    """Row name → seed → what was recorded."""
+    runs: Runs = {}
+    for file in sorted(results.glob("*-seed*.json")):
+        one = read_json(file)
+        runs.setdefault(one["row"], {})[one["seed"]] = one
+    return runs
+
+
+def spread(values: list[float], digits: int = 2, sign: bool = False) -> str:
+    """Mean ± standard deviation, the second where there are two or more."""
+    plus = "+" if sign else ""
+    middle = f"{mean(values):{plus}.{digits}f}"
+    return f"{middle} ± {stdev(values):.{digits}f}" if len(values) > 1 else middle
+
+
+def gains(runs: Runs, row: str) -> list[float]:
+    """Points of mIoU over the student alone of the same seed."""
+    return [100 * (one["miou"] - runs[BASELINE][seed]["miou"]) for seed, one in runs[row].items() if seed in runs[BASELINE]]
+
+
+def main_table(runs: Runs, rows: list[Row]) -> list[str]:
+    """Accuracy, gain and cost of training."""
+    lines = [
+        "| | seeds | val mIoU | over the student alone, same seeds | training CPU time, × | per-seed gain |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    cost = mean(one["cpu_seconds"] for one in runs[BASELINE].values())
+    for row in rows:
+        mine = runs[row.name]
+        student = row in STUDENTS and row.name != BASELINE
+        gained = gains(runs, row.name) if student else []
+        times = f"{mean(one['cpu_seconds'] for one in mine.values()) / cost:.2f}"
+        each = ", ".join(f"{gain:+.2f}" for gain in gained)
+        score = spread([100 * one["miou"] for one in mine.values()])
+        lines.append(f"| {row.title} | {len(mine)} | {score} | {spread(gained, sign=True) if gained else '–'} | {times} | {each or '–'} |")
+    return lines
+
+
+def class_table(runs: Runs, rows: list[Row]) -> list[str]:
+    """IoU by class, the mean over seeds."""
+    lines = ["| | " + " | ".join(CLASSES) + " |", "|---|" + "---:|" * len(CLASSES)]
+    for row in rows:
+        columns = zip(*(one["iou"] for one in runs[row.name].values()), strict=True)
+        cells = (f"{100 * mean(values):.1f}" if None not in values else "–" for values in columns)
+        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def deployed_table(document: dict[str, Any], rows: list[Row]) -> list[str]:
+    """mIoU, latency and size of the exported files of seed 0."""
+    files = {(one["run"], one["precision"], one["backend"].split()[0]): one for one in document["rows"]}
+    heads = [f"{title}, {backend}" for title, _, backend in FILES]
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(FILES)]
+    for row in rows:
+        cells = []
+        for _, precision, backend in FILES:
+            one = files.get((f"{row.name}-seed0", precision, backend))
+            cells.append(f"{100 * one['miou']:.2f} · {one['p50_ms']:.1f} ms · {one['mb']:.1f} MB" if one else "–")
+        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def draw_gains(runs: Runs, rows: list[Row], out: Path) -> None:
+    """Every seed's gain as a dot, the mean as a bar, the spread of the student alone as a band."""
+    shown = sorted((row for row in rows if gains(runs, row.name)), key=lambda row: mean(gains(runs, row.name)))
+    figure, axes = plt.subplots(figsize=(7, 0.32 * len(shown) + 1))
+    alone = [100 * one["miou"] for one in runs[BASELINE].values()]
+    if len(alone) > 1:
+        axes.axvspan(-stdev(alone), stdev(alone), color="#8884", label="student alone, ± 1 standard deviation over seeds")
+    for height, row in enumerate(shown):
+        values = gains(runs, row.name)
+        axes.barh(height, mean(values), color="#3b7dd8" if len(values) > 1 else "#3b7dd866", height=0.6)
+        axes.plot(values, [height] * len(values), "o", color="#222", markersize=3.5)
+    axes.set_yticks(range(len(shown)), [row.title for row in shown])
+    axes.axvline(0, color="#222", linewidth=0.8)
+    axes.set_xlabel("points of mIoU over the student alone of the same seed (dots: seeds; pale: one seed)")
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    _save(figure, out)
+
+
+def draw_curves(runs: Runs, rows: list[Row], out: Path) -> None:
+    """Validation mIoU over the steps, the mean over seeds."""
+    figure, axes = plt.subplots(figsize=(7, 3.6))
+    for number, row in enumerate(rows):
+        curves = [one["curve"] for one in runs[row.name].values()]
+        steps = [step for step, _ in curves[0]]
+        values = [100 * mean(curve[index][1] for curve in curves) for index in range(len(steps))]
+        alone = row.name == BASELINE
+        colour = "#222" if alone else plt.get_cmap("tab20")(number % 20)
+        axes.plot(steps, values, "--" if alone else "-", color=colour, linewidth=2 if alone else 1.2, marker=".", label=row.title)
+    axes.set_xlabel("step")
+    axes.set_ylabel("val mIoU, %")
+    axes.legend(frameon=False, fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
+    _save(figure, out)
+
+
+def _save(figure: Any, out: Path) -> None:
+    figure.savefig(out, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+    plt.close(figure)
+
+
+def how(runs: Runs) -> str:
+    """One paragraph of how it was measured, from what was recorded."""
+    one = runs[BASELINE][min(runs[BASELINE])]
+    recipe, versions = one["recipe"], one["versions"]
+    dates = sorted(run["date"][:10] for row in runs.values() for run in row.values())
+    crop, size = (f"{pair[0]}×{pair[1]}" for pair in (recipe["data"]["crop"], recipe["data"]["size"]))
+    return (
+        f"{recipe['student']['name']} on CamVid train → val (101 images, scored at label size), input {size}, crops {crop}, "
+        f"{recipe['train']['steps']} steps of {recipe['train']['batch_size']}; same initial weights, order and augmentation a seed. "
+        f"{dates[0]} to {dates[-1]} on {one['gpu'] or one['device']['name']}, {one['threads']} thread(s); PyTorch {versions['torch']}, "
+        f"timm {versions['timm']}, edgekd {versions['edgekd']}. Resolved recipes, seeds and curves are in `results/`."
+    )
+
+
+def write_page(runs: Runs, results: Path) -> None:
+    """``RESULTS.md`` and the two drawings."""
+    students = [row for row in STUDENTS if row.name in runs]
+    rows = [row for row in TEACHERS if row.name in runs] + students
+    parts = [
+        "# CamVid: what each method gains, and what it costs",
+        how(runs),
+        "![gains](gains.svg)",
+        *_section("Accuracy", main_table(runs, rows)),
+    ]
+    deployed = results / "deployed.json"
+    if deployed.is_file():
+        title = "The exported files, seed 0: mIoU · latency of the network (median) · size"
+        parts += _section(title, deployed_table(read_json(deployed), students))
+    parts += _section("IoU by class, %", class_table(runs, rows))
+    parts += ["## Curves", "![curves](curves.svg)"]
+    write_text(HERE / "RESULTS.md", "\n\n".join(parts) + "\n")
+    draw_gains(runs, students, HERE / "gains.svg")
+    draw_curves(runs, students, HERE / "curves.svg")
+
+
+def _section(title: str, table: list[str]) -> list[str]:
+    return [f"## {title}", "\n".join(table)]
+
+
+def write_pictures(folder: Path, root: str) -> None:
+    """``report.html`` of the benchmark beside the runs, with what the exported files see."""
+    from edgekd import pipeline
+    from edgekd.quickstart import sample_rows
+    from edgekd.report.page import write_report
+    from edgekd_runtime.measurement import load_results
+
+    models = {row.title: folder / f"{row.name}-seed0" / "export" / "fp32" / "model.onnx" for row in STUDENTS}
+    layout = pipeline.open_split(pipeline.moved(pipeline.run_recipe(folder / f"{BASELINE}-seed0"), root))
+    samples = sample_rows(layout, {name: file for name, file in models.items() if file.is_file()}, 4)
+    write_report(load_results(folder / "bench.json"), folder / "report.html", samples=samples, title="CamVid")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scale", nargs="?", default="cpu", help="a folder of results/")
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("--root")
+    arguments = parser.parse_args()
+    results = HERE / "results" / arguments.scale
+    write_page(read_runs(results), results)
+    if arguments.runs:
+        write_pictures(arguments.runs, arguments.root)
+
+
+if __name__ == "__main__":
+    main()

