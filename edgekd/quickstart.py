@@ -14,11 +14,12 @@ from edgekd.data import Layout
 from edgekd.data.streetscape import drive
 from edgekd.export.onnx import export_run
 from edgekd.report.page import SampleRow, write_report
-from edgekd.report.pareto import write_picture
+from edgekd.report.picture import write_picture
+from edgekd.samples import sample_rows
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.files import write_image
-from edgekd_runtime.image import legend, paint, text
+from edgekd_runtime.image import legend, text
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
 from edgekd_runtime.video import demo, video_writer
@@ -96,22 +97,6 @@ def _video(model: Path, size: tuple[int, int], out: Path) -> Path:
     with open_session(model) as session, progress("demo") as update:
         demo(session, out / "drive.mp4", out / "overlay.mp4", progress=update)
     return out / "overlay.mp4"
-
-
-def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[SampleRow]:
-    """Images spread over a split, with their label and each model's class map, painted."""
-    sessions = {name: open_session(file) for name, file in models.items()}
-    rows = []
-    for index in np.linspace(0, len(layout) - 1, min(count, len(layout))).round().astype(int):
-        image, label = layout.read(int(index))
-        size = (image.shape[0], image.shape[1])
-        maps = {name: session.predict(image, size) for name, session in sessions.items()}
-        pictures = {"image": image, "label": label, **maps}
-        painted = {name: picture if name == "image" else paint(picture, layout.classes) for name, picture in pictures.items()}
-        rows.append(SampleRow(layout.name(int(index)), painted))
-    for session in sessions.values():
-        session.close()
-    return rows
 
 
 def sample_sheet(rows: list[SampleRow], classes: ClassSet) -> NDArray[np.uint8]:

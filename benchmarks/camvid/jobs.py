@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.config import load_recipe
-
 
 @dataclass(frozen=True)
 class Row:
@@ -16,7 +14,6 @@ class Row:
         options: Of `edgekd train`, or of `edgekd distill` where a teacher is named.
         teacher: Row whose seed-0 run is the teacher; None trains without one.
         seeds: How many.
-        half: Half the teacher's steps, because each runs two paths: the same cost.
     """
 
     name: str
@@ -24,7 +21,6 @@ class Row:
     options: tuple[str, ...] = ()
     teacher: str | None = None
     seeds: int = 1
-    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,7 @@ class Job:
         verb = ["distill", "--teacher", str(self.out / f"{self.row.teacher}-seed0")] if self.row.teacher else ["train"]
         places = ["--data-root", data.root, "--weights", data.weights, "--set", f"teacher.model.weights={data.teacher_weights}"]
         shared = ["--recipe", str(self.recipe), "--seed", str(self.seed), *places]
-        recipe = load_recipe(self.recipe)
-        shorter = ["--steps", str((recipe.teacher.steps or recipe.train.steps) // 2)] if self.row.half else []
-        return [*verb, *shared, *self.row.options, *shorter, "--out", str(self.folder)]
+        return [*verb, *shared, *self.row.options, "--out", str(self.folder)]
 
 
 _DIFFICULTY = ("--set", "task.weighting=difficulty")
@@ -80,17 +74,15 @@ def _method(name: str, title: str, *options: str, teacher: str = "teacher", seed
 
 TEACHERS = (
     Row("teacher", "teacher", ("--part", "teacher")),
-    Row("lad-teacher", "LAD teacher (privileged: is shown the label)", ("--label-assisted",), half=True),
+    Row("lad-teacher", "LAD teacher (privileged: is shown the label)", ("--label-assisted",)),
 )
 STUDENTS = (
     Row("alone", "student alone", seeds=3),
     _method("cwd", "CWD", seeds=3),
-    _method("lad", "LAD", teacher="lad-teacher", seeds=3),
     _method("rdd", "RDD", seeds=3),
     _method("fakd-cwd", "FAKD-CWD", "fakd", seeds=3),
     _method("fakd-pd", "FAKD-PD", seeds=3),
-    _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher", seeds=3),
-    _method("pd", "PD", seeds=3),
+    _method("pd", "PD"),
     _method("rdd-cwd", "RDD on top of CWD", "cwd", *_DIFFICULTY),
     _method("skds", "SKDS"),
     _method("ifvd", "IFVD"),
@@ -98,4 +90,6 @@ STUDENTS = (
     _method("at", "AT"),
     _method("dsd", "DSD"),
     _method("fitnet", "FitNet"),
+    _method("lad", "LAD", teacher="lad-teacher", seeds=3),
+    _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher", seeds=3),
 )

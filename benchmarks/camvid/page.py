@@ -173,8 +173,8 @@ def _section(title: str, table: list[str]) -> list[str]:
 def write_pictures(folder: Path, root: str) -> None:
     """``report.html`` of the benchmark beside the runs, with what the exported files see."""
     from edgekd import pipeline
-    from edgekd.quickstart import sample_rows
     from edgekd.report.page import write_report
+    from edgekd.samples import sample_rows
     from edgekd_runtime.measurement import load_results
 
     models = {row.title: folder / f"{row.name}-seed0" / "export" / "fp32" / "model.onnx" for row in STUDENTS}

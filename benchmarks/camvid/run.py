@@ -44,7 +44,7 @@ def edgekd(*arguments: str) -> float:
 
 def digest(job: Job) -> str:
     """Of what decides a job's result: the resolved recipe file, the row and the seed."""
-    text = json.dumps([load_recipe(job.recipe).model_dump(mode="json"), job.row.options, job.row.teacher, job.row.half, job.seed])
+    text = json.dumps([load_recipe(job.recipe).model_dump(mode="json"), job.row.options, job.row.teacher, job.seed])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -140,10 +140,14 @@ def main() -> None:
     out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
     results = HERE / "results" / arguments.recipe.stem
     data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
-    students = [row for row in STUDENTS if row.name in arguments.rows.split(",")]
+    wanted = arguments.rows.split(",")
+    students = [row for row in STUDENTS if row.name in wanted]
+    if len(students) < len(wanted):
+        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS)}")
     seeds = max(row.seeds for row in students)
     jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in students if seed < row.seeds]
-    for job in [Job(row, 0, arguments.recipe, out) for row in TEACHERS] + jobs:
+    teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {student.teacher for student in students}]
+    for job in teachers + jobs:
         trained(job, data, results)
     deployed([job for job in jobs if job.seed == 0], results)
 

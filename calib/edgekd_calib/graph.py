@@ -103,7 +103,7 @@ def run_graph(model: Any, images: Iterable[Image], outputs: Sequence[str], *, op
 
     Raises:
         MissingError: If ONNX Runtime is not installed.
-        EdgeKDError: If it refuses the graph.
+        EdgeKDError: If it refuses the graph, or an image.
     """
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -118,7 +118,27 @@ def run_graph(model: Any, images: Iterable[Image], outputs: Sequence[str], *, op
         raise EdgeKDError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
     entry = session.get_inputs()[0].name
     for image in images:
-        yield session.run(list(outputs), {entry: image})
+        try:
+            found = session.run(list(outputs), {entry: image})
+        except Exception as error:
+            raise EdgeKDError(f"ONNX Runtime can't run the graph on {_size(image)}: {str(error).splitlines()[0]}") from error
+        yield found
+
+
+def require_size(model: Any, image: Image) -> None:
+    """Refuse an image of another size than the network's.
+
+    Raises:
+        EdgeKDError: Naming both.
+    """
+    wanted = [item.dim_value for item in model.graph.input[0].type.tensor_type.shape.dim]
+    if len(wanted) != image.ndim or any(size not in (0, given) for size, given in zip(wanted, image.shape, strict=True)):
+        takes = "x".join(str(size or "N") for size in wanted)
+        raise EdgeKDError(f"A calibration image is {_size(image)}, but the network takes {takes}; fit it to the network's rectangle first.")
+
+
+def _size(image: Image) -> str:
+    return "x".join(str(size) for size in image.shape)
 
 
 def onnxruntime_version() -> str:

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater
 
-from edgekd_calib.graph import Image
+from edgekd_calib.graph import Image, require_size
 from edgekd_runtime.errors import EdgeKDError
 
 LEVELS = 127
@@ -66,7 +66,7 @@ def tensor_ranges(
         update: Told of each image done.
 
     Raises:
-        EdgeKDError: If there is no image, or a range is not finite.
+        EdgeKDError: If there is no image, one is of another size than the network, or a range is not finite.
     """
     done = 0
     with (
@@ -81,6 +81,7 @@ def tensor_ranges(
         calibrater.augment_graph()
         calibrater.create_inference_session()
         for done, image in enumerate(images, 1):
+            require_size(model, image)
             with warnings.catch_warnings():  # of NaN, which is told of below, by the tensor's name
                 warnings.simplefilter("ignore", RuntimeWarning)
                 calibrater.collect_data(_One(calibrater.infer_session.get_inputs()[0].name, image))

@@ -1,7 +1,7 @@
 """Which layers a lower precision hurts, and the fewest that must stay as they are."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,10 @@ class LayerSensitivity:
     op: str
     snr_db: float
     miou_drop: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-safe dictionary; an infinite signal to noise (no difference at all) and a mIoU of nothing are null."""
+        return {name: value if isinstance(value, str) or np.isfinite(value) else None for name, value in asdict(self).items()}
 
 
 def layer_sensitivity(

@@ -8,7 +8,7 @@ from edgekd_calib.ranges import LEVELS, METHODS
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class CalibrationTable:
     Attributes:
         model_sha256: Of the FP32 ``model.onnx``.
         method: How the ranges were found.
+        seed: Of the choice of the images.
         images: SHA-256 of each calibration image at the network's rectangle → its name.
         ranges: Tensor → largest magnitude represented; the INT8 scale is a 127th of it.
     """
 
     model_sha256: str
     method: str
+    seed: int
     images: dict[str, str]
     ranges: dict[str, float]
 
@@ -58,7 +60,8 @@ def load_table(file: Path) -> CalibrationTable:
         raise fault
     try:
         table = CalibrationTable(**document)
-        sound = table.method in METHODS and table.images and all(float(value) >= 0 for value in table.ranges.values())
+        described = table.method in METHODS and isinstance(table.seed, int) and table.images
+        sound = described and all(float(value) >= 0 for value in table.ranges.values())
     except (TypeError, ValueError, AttributeError) as error:
         raise fault from error
     if not sound:

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from edgekd.cli.options import json_option, next_command, print_json
+from edgekd.export.precision import LOWER
 from edgekd_runtime.errors import UsageError
-
-LOWER_PRECISIONS = ["fp16", "bf16", "int8", "int8-fp16"]
 
 
 @click.group()
@@ -16,16 +15,18 @@ def command() -> None:
 
 
 images_option = click.option("--images", type=click.IntRange(min=1), default=64, show_default=True, help="Class-covering training images.")
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images.")
 root_option = click.option("--data-root", help="Folder of the data set, where it has moved.")
 
 
 @command.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @images_option
+@seed_option
 @click.option("--method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; RUN/export/calibration.json where absent.")
 @root_option
-def make(run: Path, images: int, method: str, out: Path | None, data_root: str | None) -> None:
+def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
     from edgekd.config import nearest
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
@@ -36,7 +37,7 @@ def make(run: Path, images: int, method: str, out: Path | None, data_root: str |
         raise UsageError(f"--method has no {method!r}, it takes {', '.join(METHODS)}{nearest(method, METHODS)}")
     source, artifact = exported_fp32(run)
     recipe = moved(run_recipe(run), data_root)
-    table = calibrate(source, calibration_set(open_split(recipe, recipe.data.train), images, artifact.size), method)
+    table = calibrate(source, calibration_set(open_split(recipe, recipe.data.train), images, artifact.size, seed), method)
     file = out or run / "export" / "calibration.json"
     table.save(file)
     click.echo(f"{file}: {len(table.ranges)} tensors, {method}, {len(table.images)} images")
@@ -47,52 +48,57 @@ def make(run: Path, images: int, method: str, out: Path | None, data_root: str |
 @click.argument("table_file", metavar="TABLE", type=click.Path(path_type=Path))
 @json_option
 def show(table_file: Path, as_json: bool) -> None:
-    """What TABLE holds: method, images, and the scale of every tensor, the widest first."""
+    """What TABLE holds: method, seed, images, and the scale of every tensor, the widest first."""
+    from dataclasses import asdict
+
     from edgekd.console import table
     from edgekd_calib.table import load_table
 
     found = load_table(table_file)
     if as_json:
-        print_json({"method": found.method, "model_sha256": found.model_sha256, "images": found.images, "scales": found.scales})
+        print_json(asdict(found) | {"scales": found.scales})
         return
     widest = sorted(found.ranges.items(), key=lambda item: -item[1])
     rows = [[name, f"{value:.4g}", f"{found.scales[name]:.4g}"] for name, value in widest]
-    table(f"{found.method} on {len(found.images)} images, for {found.model_sha256[:12]}", ["tensor", "largest", "scale"], rows)
+    title = f"{found.method} on {len(found.images)} images of seed {found.seed}, for {found.model_sha256[:12]}"
+    table(title, ["tensor", "largest", "scale"], rows)
 
 
 @command.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @images_option
-@click.option("--precision", type=click.Choice(LOWER_PRECISIONS), default="int8", show_default=True, help="What is tried.")
+@seed_option
+@click.option("--precision", type=click.Choice(list(LOWER)), default="int8", show_default=True, help="What is tried.")
 @click.option("--table", "table_file", type=click.Path(path_type=Path), help="INT8 ranges; calibrated where absent.")
 @click.option("--weight-bits", type=click.Choice(["7", "8"]), default="7", show_default=True, help="INT8 weights.")
 @root_option
 @json_option
 def sensitivity(
-    run: Path, images: int, precision: str, table_file: Path | None, weight_bits: str, data_root: str | None, as_json: bool
+    run: Path, images: int, seed: int, precision: str, table_file: Path | None, weight_bits: str, data_root: str | None, as_json: bool
 ) -> None:
     """Each layer of RUN's FP32 export alone in the lower precision: signal to noise of the scores, and mIoU lost."""
-    from dataclasses import asdict
-
-    from edgekd.console import table
+    if table_file is not None and not LOWER[precision].quantised:
+        raise UsageError(f"--table does nothing for {precision}, only for INT8.")
+    from edgekd.cli.tables import layer_table
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
-    from edgekd.export.precision import LOWER, lowered_precision, measure_sensitivity
+    from edgekd.export.lowered import lowered_precision
+    from edgekd.export.search import measure_sensitivity
     from edgekd.pipeline import moved, open_split, run_recipe
     from edgekd_calib.graph import load_graph
     from edgekd_calib.table import load_table
 
     source, artifact = exported_fp32(run)
     recipe = moved(run_recipe(run), data_root)
-    chosen = calibration_set(open_split(recipe, recipe.data.train), images, artifact.size)
-    ranges = None
-    if LOWER[precision].quantised:
-        ranges = load_table(table_file) if table_file else calibrate(source, chosen, "percentile")
+    ranges = load_table(table_file) if table_file else None
+    if ranges is not None:
         ranges.require(artifact.sha256, str(table_file))
+    chosen = calibration_set(open_split(recipe, recipe.data.train), images, artifact.size, seed)
+    if ranges is None and LOWER[precision].quantised:
+        ranges = calibrate(source, chosen, "percentile")
     model = load_graph(source)
     lowered = lowered_precision(model, LOWER[precision], ranges, int(weight_bits))  # type: ignore[arg-type]
-    found = measure_sensitivity(model, lowered, chosen, len(artifact.classes))
+    layers = [layer.to_json() for layer in measure_sensitivity(model, lowered, chosen, len(artifact.classes))]
     if as_json:
-        print_json([asdict(layer) for layer in found])
-        return
-    rows = [[layer.name, layer.op, f"{layer.snr_db:.1f}", f"{100 * layer.miou_drop:+.3f}"] for layer in found]
-    table(f"{precision}, one layer at a time; the noisiest first", ["layer", "operator", "signal to noise, dB", "mIoU lost, points"], rows)
+        print_json(layers)
+    else:
+        layer_table(f"{precision}, one layer at a time; the noisiest first", layers)

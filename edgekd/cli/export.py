@@ -7,12 +7,19 @@ import click
 from click.core import ParameterSource
 
 from edgekd.cli.options import json_option, next_command, option_group, print_json, size_option
+from edgekd.export.precision import PRECISIONS
 from edgekd_runtime.errors import UsageError
 
 model_options = option_group(
     click.option("--imgsz", metavar="HxW", help="Network input; the recipe's where absent."),
     click.option("--output", type=click.Choice(["classes", "logits"]), default="classes", show_default=True, help="Class map or scores."),
-    click.option("--max-batch", type=click.IntRange(min=1), default=1, show_default=True, help="Above 1: any batch up to this."),
+    click.option(
+        "--max-batch",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Above 1: any batch up to this.",
+    ),
     click.option("--data-root", help="Folder of the data set, where it has moved."),
     click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on."),
     click.option(
@@ -23,13 +30,13 @@ model_options = option_group(
     ),
 )
 precision_options = option_group(
-    click.option(
-        "--precision", default="fp32", show_default=True, metavar="LIST", help="Of fp32, fp16, bf16, int8, int8-fp16, joined by commas."
-    ),
+    click.option("--precision", default="fp32", show_default=True, metavar="LIST", help=f"Of {', '.join(PRECISIONS)}, joined by commas."),
     click.option("--max-miou-drop", type=click.FloatRange(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
+    click.option("--sensitivity", is_flag=True, help="Try each layer alone, too, and print what it costs; kept as sensitivity.json."),
     click.option("--min-half-agreement", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
     click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all where absent."),
     click.option("--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Training images to calibrate on."),
+    click.option("--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images."),
     click.option("--calib-method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse."),
     click.option("--calib-table", type=click.Path(path_type=Path), help="Ranges from `edgekd calib make` instead."),
     click.option("--weight-bits", type=click.Choice(["7", "8"]), help="INT8 weights: 8 with --trt, else 7, which no CPU saturates on."),
@@ -41,7 +48,11 @@ engine_options = option_group(
         "--workspace", type=click.IntRange(min=0), default=0, metavar="MiB", help="Memory a tactic may use; 0 = TensorRT's default."
     ),
     click.option("--level", type=click.IntRange(0, 5), default=3, show_default=True, help="Builder optimisation level."),
-    click.option("--timing-cache", type=click.Path(path_type=Path), help="File of measured tactics, for quicker builds on this device."),
+    click.option(
+        "--timing-cache",
+        type=click.Path(path_type=Path),
+        help="A .timing file of measured tactics; the device's own where absent.",
+    ),
     click.option("--dla-core", type=click.IntRange(min=0), help="DLA core of a Jetson."),
     click.option("--version-compatible", is_flag=True, help="For later TensorRT versions too."),
     click.option("--hardware-compatible", is_flag=True, help="For other GPUs from Ampere on too."),
@@ -71,16 +82,24 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     folder = out or run / "export"
     exported = export_all(run, recipe, (open_split(recipe, recipe.data.train), open_split(recipe)), folder, plan)
     if as_json:
-        print_json([{"file": str(one.file), **one.artifact.to_json()} for one in exported])
+        print_json([_document(one) for one in exported])
     else:
-        _show(exported)
+        _show(exported, options["sensitivity"])
     next_command(f"edgekd bench {folder}")
+
+
+def _document(one: Any) -> dict[str, Any]:
+    ranked = one.reduced.sensitivity if one.reduced is not None else []
+    return {"file": str(one.file), **one.artifact.to_json(), "sensitivity": [rank.to_json() for rank in ranked]}
 
 
 NEEDS = {
     "--trt": (("family", "workspace", "level", "timing_cache", "dla_core", "version_compatible", "hardware_compatible"), ("trt",)),
     "--precision int8 or int8-fp16": (("calib_method", "calib_table", "weight_bits"), ("int8",)),
-    "a lower --precision": (("calib_images", "score_images", "max_miou_drop"), ("fp16", "bf16", "int8")),
+    "a lower --precision": (
+        ("calib_images", "calib_seed", "score_images", "max_miou_drop", "min_half_agreement", "sensitivity"),
+        ("fp16", "bf16", "int8"),
+    ),
 }
 """What each group of options does nothing without, and the words in the request that it needs."""
 
@@ -96,9 +115,9 @@ def _refuse_idle(ctx: click.Context, options: dict[str, Any]) -> None:
 
 def _plan(options: dict[str, Any]) -> Any:
     from edgekd.config import nearest
+    from edgekd.export.judge import Budget
     from edgekd.export.parity import ParityLimits
     from edgekd.export.plan import Calibration, ExportPlan
-    from edgekd.export.precision import PRECISIONS, Budget
     from edgekd_calib.ranges import METHODS
     from edgekd_runtime.trt.build import BuildOptions
 
@@ -127,31 +146,48 @@ def _plan(options: dict[str, Any]) -> Any:
         limits=ParityLimits(options["min_agreement"], options["max_logit_error"]),
         budget=Budget(options["min_half_agreement"], options["max_miou_drop"]),
         score_images=options["score_images"],
-        calibration=Calibration(options["calib_images"], options["calib_method"], options["calib_table"], bits),  # type: ignore[arg-type]
+        rank=options["sensitivity"],
+        calibration=Calibration(
+            options["calib_images"],
+            options["calib_method"],
+            options["calib_table"],
+            options["calib_seed"],
+            bits,  # type: ignore[arg-type]
+        ),
         max_batch=options["max_batch"],
         engine=engine if options["trt"] else None,
         family=options["family"],
     )
 
 
-def _show(exported: list[Any]) -> None:
+def _show(exported: list[Any], sensitivity: bool) -> None:
+    """Layers first, the table of the files at the end."""
+    from edgekd.cli.tables import layer_table
     from edgekd.console import table
 
-    rows = []
     for one in exported:
-        parity, reduction = one.artifact.parity, one.artifact.reduction
-        drop = f"{100 * (reduction['fp32_miou'] - reduction['miou']):+.2f}" if reduction else "–"
-        agreement = reduction.get("agreement", parity["pixel_agreement"])
-        kept = str(len(reduction["kept"])) if reduction else "–"
-        rows.append(
-            [f"{one.file.parent.name}/{one.file.name}", f"{one.file.stat().st_size / 1e6:.1f}", f"{100 * agreement:.3f}", drop, kept]
-        )
+        precision = one.artifact.precision
+        if sensitivity and one.reduced is not None:
+            layer_table(f"{precision}: each layer alone in it, the noisiest first", [rank.to_json() for rank in one.reduced.sensitivity])
+        if one.reduced is not None and one.reduced.kept:
+            table(f"{precision}: layers kept higher", ["layer", "why"], [list(item) for item in one.reduced.kept.items()])
     first = exported[0].artifact
+    known = next((one.reduced.quality.fp32_miou for one in exported if one.reduced is not None), None)
     table(
         f"{exported[0].file.parents[1]}: {first.model} {first.size[0]}x{first.size[1]}",
-        ["file", "MB", "equal pixels %", "mIoU lost", "kept higher"],
-        rows,
+        ["file", "mIoU", "mIoU lost", "MB", "equal pixels %", "kept higher"],
+        [_row(one, known) for one in exported],
     )
-    for one in exported:
-        if one.reduced is not None and one.reduced.kept:
-            table(f"{one.artifact.precision}: layers kept higher", ["layer", "why"], [list(item) for item in one.reduced.kept.items()])
+
+
+def _row(one: Any, fp32_miou: float | None) -> list[str]:
+    parity, reduction = one.artifact.parity, one.artifact.reduction
+    miou = reduction.get("miou", fp32_miou)
+    return [
+        f"{one.file.parent.name}/{one.file.name}",
+        f"{100 * miou:.2f}" if miou is not None else "–",
+        f"{100 * (reduction['fp32_miou'] - reduction['miou']):+.2f}" if reduction else "–",
+        f"{one.file.stat().st_size / 1e6:.1f}",
+        f"{100 * reduction.get('agreement', parity['pixel_agreement']):.3f}",
+        str(len(reduction["kept"])) if reduction else "–",
+    ]

@@ -42,9 +42,14 @@ def _show(file: Path, found: dict[str, Any], layers: bool) -> None:
         for key in ("name", "model", "precision", "size", "sha256", "engine", "versions")
         if sidecar and sidecar[key]
     ]
+    if found.get("rebuild"):
+        facts.append(["built again by", found["rebuild"]])
     table(str(file), ["what", "is"], facts)
     if found.get("engine_layers"):
-        table("Engine layers", ["precision", "count"], [[name, str(count)] for name, count in found["engine_layers"].items()])
+        title = "Engine layers, as recorded when it was built" if found["not_looked_into"] else "Engine layers"
+        table(title, ["precision", "count"], [[name, str(count)] for name, count in found["engine_layers"].items()])
+    if found.get("not_looked_into"):
+        click.echo(found["not_looked_into"])
     if graph and layers:
         rows = [[layer["name"], layer["op"], layer["precision"], f"{layer['gflops']:.4f}"] for layer in graph["layers"]]
         table("Layers", ["name", "operator", "precision", "GFLOPs"], rows)

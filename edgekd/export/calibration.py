@@ -28,11 +28,13 @@ class CalibrationSet:
         names: Of the samples.
         images: uint8 1×H×W×3 each.
         labels: uint8 H×W each, at the same size.
+        seed: Of the selection.
     """
 
     names: list[str]
     images: list[Image]
     labels: list[NDArray[np.uint8]]
+    seed: int
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -40,13 +42,14 @@ class CalibrationSet:
         return {hashlib.sha256(image.tobytes()).hexdigest(): name for image, name in zip(self.images, self.names, strict=True)}
 
 
-def calibration_set(layout: Layout, count: int, size: tuple[int, int]) -> CalibrationSet:
+def calibration_set(layout: Layout, count: int, size: tuple[int, int], seed: int = 0) -> CalibrationSet:
     """Choose images of a split that cover its classes, and prepare them as the deployed model gets them.
 
     Args:
         layout: The training split.
         count: How many.
         size: Network input (H, W).
+        seed: Of the order among images that cover the classes equally well.
 
     Raises:
         EdgeKDError: If the split is empty.
@@ -55,7 +58,7 @@ def calibration_set(layout: Layout, count: int, size: tuple[int, int]) -> Calibr
 
     if not len(layout):
         raise EdgeKDError("The calibration split has no images; see `edgekd data check`.")
-    chosen = choose_images(layout, count)
+    chosen = choose_images(layout, count, seed)
     names, images, labels = [], [], []
     with progress("calibration images") as update:
         for done, index in enumerate(chosen, 1):
@@ -64,7 +67,7 @@ def calibration_set(layout: Layout, count: int, size: tuple[int, int]) -> Calibr
             images.append(fit(image, size)[None])
             labels.append(labels_at(torch.from_numpy(label)[None].long(), size)[0].to(torch.uint8).numpy())
             update(done, len(chosen))
-    return CalibrationSet(names, images, labels)
+    return CalibrationSet(names, images, labels, seed)
 
 
 def exported_fp32(run: Path) -> tuple[Path, Artifact]:
@@ -95,4 +98,5 @@ def calibrate(source: Path, images: CalibrationSet, method: str) -> CalibrationT
         ranges = tensor_ranges(model, images.images, method, QUANTISED, lambda done: update(done, len(images.images)))
     layers = set(quantised_layers(model.graph))
     read = {name for node in model.graph.node if node.name in layers for name in node.input}
-    return CalibrationTable(artifact.sha256, method, images.hashes, {name: value for name, value in ranges.items() if name in read})
+    found = {name: value for name, value in ranges.items() if name in read}
+    return CalibrationTable(artifact.sha256, method, images.seed, images.hashes, found)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from edgekd.console import note
 from edgekd_calib.summary import summarise
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.backends.tensorrt import TensorRTSession
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.trt.engine import rebuild_command
 from edgekd_runtime.trt.layers import engine_layers, engine_precisions
 
 
@@ -20,7 +20,8 @@ def inspect_model(file: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: If it is neither.
-        EdgeKDError: If it is missing or damaged, or not the one that its sidecar describes.
+        EdgeKDError: If it is missing or damaged, or not the one that its sidecar describes; or if an engine has no sidecar, or does not
+            fit the GPU that is here.
     """
     if file.suffix not in (".onnx", ".engine"):
         raise UsageError(f"{file} is neither a .onnx nor a .engine file.")
@@ -32,15 +33,18 @@ def inspect_model(file: Path) -> dict[str, Any]:
     if (file.parent / "model.json").is_file():
         found["sidecar"] = load_artifact(file).to_json()
     if file.suffix == ".engine":
-        found["engine_layers"] = _engine_layers(file)
+        found |= _of_engine(file)
     return found
 
 
-def _engine_layers(file: Path) -> dict[str, int]:
-    """Not run here beyond the missing GPU: engines load on the GPU that they were built for."""
+def _of_engine(file: Path) -> dict[str, Any]:
+    """Its layers, and what builds it again. Not run here beyond the missing GPU: engines load on the GPU that they were built for."""
+    artifact = load_artifact(file)
+    found: dict[str, Any] = {"rebuild": rebuild_command(artifact, file.parent)}
     try:
         with open_session(file) as session:
-            return dict(engine_precisions(engine_layers(session.engine))) if isinstance(session, TensorRTSession) else {}
+            layers = engine_precisions(engine_layers(session.engine)) if isinstance(session, TensorRTSession) else {}
+            return found | {"engine_layers": dict(layers), "not_looked_into": None}
     except MissingError as error:
-        note(f"The engine's layers can't be listed here: {error}")
-        return {}
+        why = f"The engine itself was not looked into, all that is shown is its sidecar: {error}"
+        return found | {"engine_layers": artifact.engine.get("layers", {}), "not_looked_into": why}

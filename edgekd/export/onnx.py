@@ -16,13 +16,13 @@ from edgekd.config import Recipe
 from edgekd.console import note, progress
 from edgekd.data import Layout
 from edgekd.export.deployed import Deployed, Output
+from edgekd.export.description import describe_run
 from edgekd.export.folder import whole_folder
-from edgekd.export.parity import Parity, ParityLimits, check_parity
+from edgekd.export.parity import ParityLimits, check_parity
 from edgekd.models import Segmenter, load_segmenter
 from edgekd_runtime import __version__
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import sha256
 
 OPSET = 18
 """What `torch.onnx` writes natively; TensorRT 10.3's parser reads up to 20."""
@@ -66,34 +66,14 @@ def export_run(
         note(f"Exporting {about.model.name} at {size[0]}x{size[1]}")
         write_onnx(model, size, output, file, max_batch=max_batch, metadata={"edgekd": __version__, "model": about.model.name})
         with progress("parity") as update:
-            parity = check_parity(model, file, size, layout, images, update)
-        artifact = _describe(run, recipe, about.model.name, about.classes, model, size, output, file, parity)
+            parity = check_parity(model, file, size, layout, images, update, max_batch)
+        made_by = {"onnx": onnx.__version__, "onnxslim": onnxslim.__version__}
+        artifact = describe_run(
+            run, recipe, model, about, file, size=size, output=output, opset=OPSET, versions=made_by, parity=asdict(parity)
+        )
         artifact.save(folder)
         parity.require(limits or ParityLimits(), file=out / "model.onnx")
     return artifact
-
-
-def _describe(
-    run: Path, recipe: Recipe, name: str, classes: Any, model: Segmenter, size: tuple[int, int], output: Output, file: Path, parity: Parity
-) -> Artifact:
-    root = str(Path(recipe.data.root).resolve()) if recipe.data.root else None
-    return Artifact(
-        name=f"{run.name} fp32",
-        model=name,
-        method=recipe.method,
-        size=size,
-        output=output,
-        precision="fp32",
-        classes=classes,
-        mean=tuple(model.mean.flatten().tolist()),
-        std=tuple(model.std.flatten().tolist()),
-        opset=OPSET,
-        sha256=sha256(file),
-        source_sha256=sha256(run / "best.safetensors"),
-        data={"layout": recipe.data.layout, "root": root, "split": recipe.data.val, "options": recipe.data.options},
-        parity=asdict(parity),
-        versions={"edgekd": __version__, "torch": torch.__version__, "onnx": onnx.__version__, "onnxslim": onnxslim.__version__},
-    )
 
 
 def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str], max_batch: int = 1) -> None:

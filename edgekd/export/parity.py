@@ -1,5 +1,6 @@
 """Parity: the exported file against PyTorch, on real validation images that cover every class."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from edgekd.console import Update
 from edgekd.data import Layout
 from edgekd.export.deployed import Deployed
 from edgekd.models import Segmenter
-from edgekd_calib.graph import load_graph, onnxruntime_version, run_graph, scores_tensor
+from edgekd_calib.graph import Image, load_graph, onnxruntime_version, run_graph, scores_tensor
 from edgekd_calib.selection import class_shares, covering_images
 from edgekd_runtime.errors import GateError
 from edgekd_runtime.image import fit
@@ -39,12 +40,14 @@ class Parity:
         pixel_agreement: Share of pixels with the same class.
         logit_error: max|Δlogit| / max|logit|, the worst image's.
         backend: What ran the file.
+        batch: Largest number of images that it was run on at once.
     """
 
     images: int
     pixel_agreement: float
     logit_error: float
     backend: str
+    batch: int = 1
 
     def require(self, limits: ParityLimits, file: Path) -> None:
         """Raise unless within the limits.
@@ -59,8 +62,10 @@ class Parity:
             )
 
 
-def check_parity(model: Segmenter, file: Path, size: tuple[int, int], layout: Layout, images: int, update: Update) -> Parity:
-    """Run both on validation images.
+def check_parity(
+    model: Segmenter, file: Path, size: tuple[int, int], layout: Layout, images: int, update: Update, max_batch: int = 1
+) -> Parity:
+    """Run both on validation images: PyTorch one by one, the file in batches of 1 and, where it takes more, of `max_batch`.
 
     Args:
         model: The segmenter that was exported.
@@ -69,27 +74,39 @@ def check_parity(model: Segmenter, file: Path, size: tuple[int, int], layout: La
         layout: Labelled images; a class-covering choice of them is used.
         images: How many.
         update: Told of progress.
+        max_batch: Largest batch that the file was exported for.
 
     Raises:
         MissingError: If ONNX Runtime is not installed.
+        EdgeKDError: If ONNX Runtime can't run the file on a batch that it was exported for.
     """
     graph = load_graph(file)
     reference = Deployed(model, size, "logits").eval()
     chosen = [fit(layout.read(index).image, size)[None] for index in choose_images(layout, images)]
     names = dict.fromkeys([graph.graph.output[0].name, scores_tensor(graph.graph)])
-    agree, worst = [], 0.0
-    for position, (image, (*classes, logits)) in enumerate(zip(chosen, run_graph(graph, chosen, list(names)), strict=True), 1):
+    batches = list(_batches(chosen, max_batch))
+    agree: list[float] = []
+    worst = 0.0
+    for position, (batch, (*classes, logits)) in enumerate(zip(batches, run_graph(graph, batches, list(names)), strict=True), 1):
         with torch.inference_mode():
-            expected = reference(torch.from_numpy(image)).numpy()
+            expected = np.concatenate([reference(torch.from_numpy(image[None])).numpy() for image in batch])
         given = classes[0] if classes else logits.argmax(1)
-        agree.append(float((given == expected.argmax(1)).mean()))
-        worst = max(worst, float(np.abs(logits - expected).max() / np.abs(expected).max()))
-        update(position, len(chosen))
-    return Parity(len(chosen), float(np.mean(agree)), worst, f"onnxruntime {onnxruntime_version()} CPU")
+        agree += (given == expected.argmax(1)).mean((1, 2)).tolist()
+        errors = np.abs(logits - expected).max((1, 2, 3)) / np.abs(expected).max((1, 2, 3))
+        worst = max(worst, float(errors.max()))
+        update(position, len(batches))
+    return Parity(len(chosen), float(np.mean(agree)), worst, f"onnxruntime {onnxruntime_version()} CPU", max_batch)
 
 
-def choose_images(layout: Layout, count: int) -> list[int]:
+def _batches(images: Sequence[Image], most: int) -> Iterator[Image]:
+    """Every image alone, then, where a batch may be larger, one as large as it may be, of different images as far as there are any."""
+    yield from images
+    if most > 1:
+        yield np.concatenate([images[index % len(images)] for index in range(most)])
+
+
+def choose_images(layout: Layout, count: int, seed: int = 0) -> list[int]:
     """Images that cover every class as evenly as they allow, from candidates spread over the split: four for each, at least 200."""
     candidates = np.unique(np.linspace(0, len(layout) - 1, min(max(200, 4 * count), len(layout))).round().astype(int))
     shares: list[NDArray[np.float64]] = [class_shares(layout.read(int(index)).label, len(layout.classes)) for index in candidates]
-    return [int(candidates[index]) for index in covering_images(shares, count)]
+    return [int(candidates[index]) for index in covering_images(shares, count, seed)]

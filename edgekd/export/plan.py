@@ -10,9 +10,11 @@ from edgekd.console import note, progress
 from edgekd.data import Layout
 from edgekd.export.calibration import CalibrationSet, calibrate, calibration_set
 from edgekd.export.deployed import Output
+from edgekd.export.judge import Budget, Judge
 from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits
-from edgekd.export.precision import LOWER, Budget, Judge, Reduced, reduce_model
+from edgekd.export.precision import LOWER
+from edgekd.export.reduce import Reduced, reduce_model
 from edgekd_calib.graph import load_graph
 from edgekd_calib.quantize import WeightBits
 from edgekd_calib.rules import require_tensorrt
@@ -20,7 +22,7 @@ from edgekd_calib.table import CalibrationTable, load_table
 from edgekd_runtime.artifact import Artifact, load_artifact
 from edgekd_runtime.trt.api import installed_family
 from edgekd_runtime.trt.build import BuildOptions
-from edgekd_runtime.trt.engine import require_builder, write_engine
+from edgekd_runtime.trt.engine import require_builder, require_options, write_engine
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Calibration:
         images: Training images.
         method: A key of `edgekd_calib.ranges.METHODS`.
         table: A table that is there already; None = calibrate.
+        seed: Of the choice of the images.
         weight_bits: 7 or 8.
     """
 
     images: int = 64
     method: str = "percentile"
     table: Path | None = None
+    seed: int = 0
     weight_bits: WeightBits = 7
 
 
@@ -52,6 +56,7 @@ class ExportPlan:
         limits: When parity counts as missed.
         budget: What a lower precision may cost.
         score_images: Validation images that lower precisions are scored on; None = all.
+        rank: Measure the sensitivity of every layer, whether or not a budget asks for it.
         calibration: Of INT8, and the images of every lower precision.
         max_batch: Above 1: a dynamic batch up to this.
         engine: Build an engine of each; None = none.
@@ -65,6 +70,7 @@ class ExportPlan:
     limits: ParityLimits = field(default_factory=ParityLimits)
     budget: Budget = field(default_factory=Budget)
     score_images: int | None = None
+    rank: bool = False
     calibration: Calibration = field(default_factory=Calibration)
     max_batch: int = 1
     engine: BuildOptions | None = None
@@ -100,9 +106,11 @@ def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: P
         GateError: If parity or a budget is missed; what was written before stays.
         EdgeKDError: What went wrong, in a sentence.
     """
+    # what is missing or does not fit should not wait for the export
     family = plan.family or installed_family() if plan.engine else ""
-    if family:
-        require_builder(family)  # what is missing should not wait for the export
+    if plan.engine is not None:
+        require_options(family, require_builder(family), plan.engine)
+    given = load_table(plan.calibration.table) if plan.calibration.table else None
     source = out / "fp32" / "model.onnx"
     first = export_run(
         run,
@@ -119,9 +127,9 @@ def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: P
     exported = [Exported(source, first)]
     lower = [precision for precision in dict.fromkeys(plan.precisions) if precision != "fp32"]
     if lower:
-        images = calibration_set(layouts[0], plan.calibration.images, first.size)
+        images = calibration_set(layouts[0], plan.calibration.images, first.size, plan.calibration.seed)
         judge = Judge(source, images, layouts[1], plan.score_images)
-        table = _table(source, images, plan.calibration) if any(LOWER[precision].quantised for precision in lower) else None
+        table = _table(source, images, plan.calibration, given) if any(LOWER[precision].quantised for precision in lower) else None
         exported += [_reduced(judge, precision, out / precision, table, plan) for precision in lower]
     if plan.engine is not None:
         wanted = [one for one in exported if one.artifact.precision in plan.precisions]
@@ -139,17 +147,16 @@ def _remove_stale(out: Path, first: Artifact) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _table(source: Path, images: CalibrationSet, how: Calibration) -> CalibrationTable:
-    if how.table is None:
+def _table(source: Path, images: CalibrationSet, how: Calibration, given: CalibrationTable | None) -> CalibrationTable:
+    if given is None:
         return calibrate(source, images, how.method)
-    table = load_table(how.table)
-    table.require(load_artifact(source).sha256, str(how.table))
-    return table
+    given.require(load_artifact(source).sha256, str(how.table))
+    return given
 
 
 def _reduced(judge: Judge, precision: str, out: Path, table: CalibrationTable | None, plan: ExportPlan) -> Exported:
     ranges: dict[str, Any] = {"table": table, "weight_bits": plan.calibration.weight_bits} if LOWER[precision].quantised else {}
-    reduced = reduce_model(judge, precision, out, budget=plan.budget, **ranges)
+    reduced = reduce_model(judge, precision, out, budget=plan.budget, rank=plan.rank, **ranges)
     return Exported(out / "model.onnx", reduced.artifact, reduced)
 
 

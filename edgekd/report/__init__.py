@@ -1,7 +1,8 @@
 """The offline report: one HTML page, and the Pareto plot as a picture of its own."""
 
 from edgekd.report.page import write_report
-from edgekd.report.pareto import pareto_front, pareto_svg, write_picture
+from edgekd.report.pareto import pareto_front, pareto_svg
+from edgekd.report.picture import write_picture
 from edgekd.report.pictures import SampleRow
 
 __all__ = ["SampleRow", "pareto_front", "pareto_svg", "write_picture", "write_report"]

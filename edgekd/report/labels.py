@@ -32,7 +32,7 @@ class Placed:
 
 def label_width(words: str) -> float:
     """About how wide 13 px semibold text is: no font is at hand to ask."""
-    return sum(13.0 if unicodedata.east_asian_width(letter) in "WF" else 7.6 for letter in words)
+    return sum(13.0 if unicodedata.east_asian_width(letter) in "WF" else 8.2 for letter in words)
 
 
 def place(

@@ -1,11 +1,14 @@
 """Text into markup: escaping, and one way to write each kind of number."""
 
+import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from html import escape
 from typing import TypeVar
 
 ABSENT = "–"
+FEW, AT_ONCE = 12, 100
+LATER = ' class="later"'
 Item = TypeVar("Item", bound=Hashable)
 
 # what neither XML nor UTF-8 can hold, but a JSON string can: control characters, lone surrogates, non-characters
@@ -14,7 +17,12 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufff
 
 def text(value: object) -> str:
     """Any value as text that is safe in an element and in a quoted attribute."""
-    return escape(_UNWRITABLE.sub("\ufffd", str(value)), quote=True)
+    return escape(plain(value), quote=True)
+
+
+def plain(value: object) -> str:
+    """Any value as text that UTF-8 and XML can hold; not escaped."""
+    return _UNWRITABLE.sub("\ufffd", str(value))
 
 
 def milliseconds(value: float | None) -> str:
@@ -40,9 +48,14 @@ def rate(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.{1 if value < 1000 else 0}f}"
 
 
-def megabytes(size: int) -> str:
+def megabytes(size: float) -> str:
     """Bytes in units of 10⁶, without the unit."""
     return f"{size / 1e6:.{2 if size < 1e8 else 1}f}"
+
+
+def significant(value: float) -> str:
+    """Three significant digits, never in powers of ten."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0}f}"
 
 
 def shorten(words: str, limit: int) -> str:
@@ -55,13 +68,30 @@ def unique(items: Iterable[Item]) -> list[Item]:
     return list(dict.fromkeys(items))
 
 
-def listing(items: Iterable[object], limit: int = 6) -> str:
-    """The distinct items as escaped text, joined by commas; those beyond `limit` are counted."""
+def listing(items: Iterable[object], limit: int = 6, joint: str = ", ") -> str:
+    """The distinct items as escaped text with `joint` between them; those beyond `limit` are counted."""
     words = [text(item) for item in unique(str(item) for item in items)]
     more = [f"and {len(words) - limit:,} more"] if len(words) > limit else []
-    return ", ".join(words[:limit] + more)
+    return joint.join(words[:limit] + more)
 
 
 def plural(count: int, noun: str) -> str:
     """``1 model``, ``1,000 models``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def scrolling(name: str, head: str, lines: Sequence[str]) -> str:
+    """A table in a box that scrolls, of headings and the cells of each row.
+
+    Only the first `AT_ONCE` rows are laid out: a thousand take a browser seconds. The script shows the others when asked, print and a
+    browser without scripts always do. A row's number ties it to its point in the plot.
+    """
+    rows = (f'<tr data-row="{index}"{LATER if index >= AT_ONCE else ""}>{cells}</tr>' for index, cells in enumerate(lines))
+    tools = (
+        f'<div class="tools" hidden><input type="search" placeholder="Filter, e.g. int8" aria-label="Filter {name}">'
+        '<button type="button"></button></div>'
+    )
+    return (
+        f'{tools if len(lines) > FEW else ""}<div class="scroll" role="region" aria-label="{name}" tabindex="0"><table>'
+        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )

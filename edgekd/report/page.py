@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.report import palette, sections
+from edgekd.report.details import embedded
 from edgekd.report.markup import listing, text, unique
 from edgekd.report.pareto import draw, plottable
 from edgekd.report.pictures import SampleRow, pictures_section
@@ -19,6 +20,8 @@ __all__ = ["SampleRow", "write_report"]
 
 _HERE = Path(__file__).parent
 # one drawing stretched over every screen would have words too small on a phone and too large on a desk
+_SCRIPTS = ("row.js", "plot.js", "table.js")  # in the order of who uses whom
+_WITHOUT_SCRIPTS = "<noscript><style>.later{display:table-row}</style></noscript>"
 _PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
 
 
@@ -40,15 +43,15 @@ def write_report(
     """
     rows = read_rows(results)
     style = palette.page_css() + (_HERE / "page.css").read_text(encoding="utf-8")
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = '"use strict";\n' + "".join((_HERE / "scripts" / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     body = _body(rows, samples, title, note)
     write_text(
         out,
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f'<title>{text(title)}</title><link rel="icon" href="data:,"><style>{style}</style></head>\n'
-        f"<body>{body}<script>{script}</script></body></html>\n",
+        f'<title>{text(title)}</title><link rel="icon" href="data:,"><style>{style}</style>{_WITHOUT_SCRIPTS}</head>\n'
+        f"<body>{body}{embedded(rows)}<script>{script}</script></body></html>\n",
     )
 
 
@@ -60,6 +63,7 @@ def _policy(script: str) -> str:
 
 def _body(rows: Sequence[Row], samples: Sequence[SampleRow], title: str, note: str) -> str:
     parts = [("front", "Accuracy and latency", sections.front_section(rows, _plots(rows))), ("results", "Results", results_section(rows))]
+    parts.append(("histograms", "Latency histograms", sections.histograms_section(rows)))
     parts.append(("classes", "IoU by class", sections.classes_section(rows)))
     parts.append(("pictures", "Pictures", pictures_section(samples, unique(row.classes for row in rows)) if samples else ""))
     parts.append(("method", "How it was measured", sections.method_section(rows)))
@@ -84,4 +88,4 @@ def _plots(rows: Sequence[Row]) -> str:
     """The plot once for every width of the screen; empty if no row can be plotted."""
     if not plottable(rows):
         return ""
-    return "".join(f'<div class="{kind}">{draw(rows, width, height)}</div>' for kind, width, height in _PLOTS)
+    return "".join(f'<div class="{kind}">{draw(rows, width, height, tips=False)}</div>' for kind, width, height in _PLOTS)

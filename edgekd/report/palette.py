@@ -23,6 +23,7 @@ _SHAPES = (
     "M0-8.5L2.2-2.8L8.2-2.6L3.5 1.2L5.1 7L0 3.6L-5.1 7L-3.5 1.2L-8.2-2.6L-2.2-2.8Z",  # star
 )
 _LIGHT, _DARK = 0, 1
+FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 _SVG = (  # (selector, declarations for light and for dark)
     (".ground", ("fill:#fff", "fill:#171d24")),
     (".grid", ("stroke:#e6e9ed", "stroke:#28313a")),
@@ -50,7 +51,7 @@ def shape(style: int) -> str:
 def svg_css() -> str:
     """Style of the plot, spelt out without variables: some SVG viewers know none."""
     fixed = (
-        ".edgekd-plot{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-variant-numeric:tabular-nums}"
+        f".edgekd-plot{{font:13px {FONT};font-variant-numeric:tabular-nums}}"
         ".edgekd-plot .grid,.edgekd-plot .axis,.edgekd-plot .leader{fill:none;stroke-width:1}"
         ".edgekd-plot .front{fill:none;stroke-width:1.6;stroke-linejoin:round}"
         ".edgekd-plot .beaten{opacity:.045}"

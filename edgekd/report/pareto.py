@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from edgekd.report import palette
 from edgekd.report.axis import Axis
+from edgekd.report.details import tip
 from edgekd.report.labels import Placed, label_width, place
-from edgekd.report.markup import milliseconds, percent, shorten, text, unique
+from edgekd.report.markup import shorten, text, unique
 from edgekd.report.rows import Row, read_rows
 from edgekd_runtime.errors import UsageError
-from edgekd_runtime.files import write_text
 
 _LEFT, _RIGHT, _BOTTOM, _LINE = 56, 18, 50, 24
-_LEGEND, _LABELS = 16, 40
+_LEGEND, _LABELS, _MANY = 16, 40, 200
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -55,17 +54,15 @@ def pareto_svg(results: Sequence[dict[str, Any]], *, width: int = 900, height: i
     return draw(read_rows(results), width, height)
 
 
-def write_picture(results: Sequence[dict[str, Any]], out: Path) -> None:
-    """Write the plot as an ``.svg`` that brings its own style, light and dark.
+def draw(rows: Sequence[Row], width: int, height: int, tips: bool = True) -> str:
+    """The plot of rows; `pareto_svg` for results.
 
-    Raises:
-        UsageError: If there are no results, or none has an accuracy.
+    Args:
+        rows: What to plot.
+        width: Of the drawing, in CSS pixels.
+        height: Likewise.
+        tips: Let every point bring its tooltip; without, its row's number, for a script that knows the words.
     """
-    write_text(out, pareto_svg(results) + "\n")
-
-
-def draw(rows: Sequence[Row], width: int, height: int) -> str:
-    """The plot of rows; `pareto_svg` for results."""
     shown = plottable(rows)
     if not shown:
         raise UsageError("No result has an accuracy to plot; measure it with `edgekd bench` (without --no-accuracy).")
@@ -82,7 +79,10 @@ def draw(rows: Sequence[Row], width: int, height: int) -> str:
     placed = place([(*spots[row.label], shorten(row.label, 34)) for row in named], list(spots.values()), steps, frame)
     best = ", ".join(row.label for row in front[:12])
     summary = f"Network latency against mIoU of {len(shown)} measurements; on the Pareto front: {best}."
+    inside = {row.label: _title(row) if tips else "" for row in shown}
+    number = {row.label: "" if tips else f' data-row="{index}"' for index, row in enumerate(rows)}
     points = sorted(shown, key=lambda row: row.label in on_front)  # the front is drawn last, on top
+    scale = 0.5 if len(shown) > _MANY else 0.75 if crowded else 1.0
     return "".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="edgekd-plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -91,8 +91,8 @@ def draw(rows: Sequence[Row], width: int, height: int) -> str:
             legend,
             _axes(x, y, width, height, top),
             _front(steps, height - _BOTTOM),
+            *(_point(row, spots[row.label], row.label in on_front, scale, number[row.label], inside[row.label]) for row in points),
             *(_label(one) for one in placed),
-            *(_point(row, *spots[row.label], row.label not in on_front, 0.75 if crowded else 1.0) for row in points),
             "</svg>",
         ]
     )
@@ -161,19 +161,15 @@ def _label(placed: Placed) -> str:
     return f'{leader}<text class="label" text-anchor="{placed.anchor}" x="{placed.x:.1f}" y="{placed.y:.1f}">{text(placed.words)}</text>'
 
 
-def _point(row: Row, x: float, y: float, hollow: bool, scale: float) -> str:
-    assert row.network is not None
-    tip = "\n".join(
-        [
-            row.label,
-            f"{percent(row.miou)} % mIoU",
-            f"p50 {milliseconds(row.network.p50_ms)} ms, p99 {milliseconds(row.network.p99_ms)} ms",
-            f"{row.model}, {row.method}, {row.precision}",
-            f"{row.backend} on {row.device}",
-        ]
-    )
-    kind, smaller = " hollow" if hollow else "", f" scale({scale:g})" if scale != 1 else ""
+def _title(row: Row) -> str:
+    words = text("\n".join(tip(row)))
+    return f'<title>{words}</title><circle class="touch" r="13"/>'
+
+
+def _point(row: Row, spot: tuple[float, float], on_front: bool, scale: float, number: str, inside: str) -> str:
+    kind, scale = ("", max(scale, 0.75)) if on_front else (" hollow", scale)
+    smaller = f" scale({scale:g})" if scale != 1 else ""
     return (
-        f'<g class="point" transform="translate({x:.1f} {y:.1f}){smaller}"><title>{text(tip)}</title><circle class="touch" r="13"/>'
+        f'<g class="point"{number} transform="translate({spot[0]:.1f} {spot[1]:.1f}){smaller}">{inside}'
         f'<path class="m{palette.colour(row.style)}{kind}" d="{palette.shape(row.style)}"/></g>'
     )

@@ -1,18 +1,20 @@
-"""Results files as typed rows, each with a label of its own and its distance from the baseline."""
+"""Results files as typed rows, each with a label of its own and its distance from the baseline and from FP32."""
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, TypeVar
 
+from edgekd.report.compare import BASELINE, compared
 from edgekd.report.markup import unique
+from edgekd.report.naming import labels
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.latency import Latency, Timing
+from edgekd_runtime.power.sampler import Energy
 
-BASELINE = "baseline"
 Record = TypeVar("Record", Latency, Timing)
+_NUMBERS: dict[str, Callable[[Any], float]] = {name: kind for kind in (int, float) for name in (kind.__name__, str(kind))}
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,15 @@ class Row:
     Attributes:
         label: A name that no other row of the report has.
         style: Index of the method's colour and shape; 0 is the baseline's.
-        network, end_to_end: Latency; None where that stage was not measured.
+        stages: Latency by stage, those that were measured.
         miou, pixel_accuracy: In 0–1; None where no accuracy was measured.
         iou: One figure a class, None where the class does not occur; empty without accuracy.
-        delta: mIoU minus that of the baseline of the same model and precision; None without one, and for the baseline itself.
+        energy: By stage, those that were measured.
         machine: Description of the device, its name among it.
+        state: ``before`` and ``after``, as `edgekd_runtime.power.state.machine_state` gives it.
+        delta: mIoU minus that of the baseline of the same model and precision; None without one, and for the baseline itself.
+        delta_fp32: mIoU minus that of the same weights in FP32; None without them, and for FP32 itself.
+        times_fp32: How many times as fast as those on the same device and backend, threads and batch alike.
     """
 
     label: str
@@ -39,8 +45,7 @@ class Row:
     size: tuple[int, int]
     device: str
     classes: ClassSet
-    network: Latency | None
-    end_to_end: Latency | None
+    stages: dict[str, Latency]
     miou: float | None
     pixel_accuracy: float | None
     iou: tuple[float | None, ...]
@@ -50,16 +55,34 @@ class Row:
     timing: Timing
     backend_version: str
     threads: int
+    batch: int
+    peak_memory: int | None
+    energy: dict[str, Energy]
     path: str
     sha256: str
+    source_sha256: str
     date: str
     machine: dict[str, Any]
+    state: dict[str, Any]
+    warnings: tuple[str, ...]
     delta: float | None = None
+    delta_fp32: float | None = None
+    times_fp32: float | None = None
+
+    @property
+    def network(self) -> Latency | None:
+        """Of the bare call."""
+        return self.stages.get("network")
 
     @property
     def p50(self) -> float:
         """Median network latency in ms; NaN where it was not measured."""
         return self.network.p50_ms if self.network else math.nan
+
+    @property
+    def throughput(self) -> float | None:
+        """Images a second through the network."""
+        return self.batch * self.network.throughput if self.network else None
 
 
 def read_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
@@ -78,15 +101,8 @@ def read_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EdgeKDError(f"Result {position} is incomplete ({error!r}); measure it again with `edgekd bench`.") from error
     styles = {method: index for index, method in enumerate(unique([BASELINE, *(row.method for row in rows)]))}
-    labels = _labels(rows)
-    baselines = defaultdict(list)
-    for row in rows:
-        if row.method == BASELINE and row.miou is not None:
-            baselines[_peers(row)].append(row)
-    return [
-        replace(row, label=label, style=styles[row.method], delta=_delta(row, baselines[_peers(row)]))
-        for row, label in zip(rows, labels, strict=True)
-    ]
+    named = zip(rows, labels(rows), strict=True)
+    return compared([replace(row, label=label, style=styles[row.method]) for row, label in named])
 
 
 def _row(result: dict[str, Any]) -> Row:
@@ -110,70 +126,45 @@ def _row(result: dict[str, Any]) -> Row:
         size=(int(height), int(width)),
         device=str(result["device"].get("name") or "unknown device"),
         classes=classes,
-        network=_record(Latency, latency.get("network")),
-        end_to_end=_record(Latency, latency.get("end_to_end")),
+        stages={str(stage): _latency(times) for stage, times in latency.items() if times},
         miou=_finite(accuracy.get("miou")),
         pixel_accuracy=_finite(accuracy.get("pixel_accuracy")),
         iou=iou,
         images=int(result["images"]),
         size_bytes=int(result["size_bytes"]),
         agreement=_finite((artifact.get("parity") or {}).get("pixel_agreement")),
-        timing=_record(Timing, result["timing"]) or Timing(),
+        timing=_record(Timing, result["timing"]),
         backend_version=str(result["backend_version"]),
         threads=int(result["threads"]),
+        batch=int(result.get("batch", 1)),
+        peak_memory=int(result.get("peak_memory_bytes") or 0) or None,
+        energy={str(stage): _energy(one) for stage, one in (result.get("energy") or {}).items()},
         path=str(result["path"]),
         sha256=str(artifact["sha256"]),
+        source_sha256=str(artifact["source_sha256"]),
         date=str(result["date"]),
         machine=dict(result["device"]),
+        state={str(when): dict(found) for when, found in (result.get("state") or {}).items()},
+        warnings=tuple(str(sentence) for sentence in result.get("warnings") or ()),
     )
 
 
-def _record(kind: type[Record], values: dict[str, Any] | None) -> Record | None:
-    """The fields that this version knows, as numbers; int and float are the only types there. Older files lack those with a default."""
-    if not values:
-        return None
-    numbers: dict[str, Any] = {
-        field.name: (int if field.type in (int, "int") else float)(values[field.name])
-        for field in fields(kind)
-        if field.default is MISSING or field.name in values
-    }
+def _record(kind: type[Record], values: dict[str, Any]) -> Record:
+    """The numbers that this version knows. Older files lack those with a default."""
+    known = [field for field in fields(kind) if str(field.type) in _NUMBERS]
+    given = [field for field in known if field.default is MISSING or field.name in values]
+    numbers: dict[str, Any] = {field.name: _NUMBERS[str(field.type)](values[field.name]) for field in given}
     return kind(**numbers)
+
+
+def _latency(values: dict[str, Any]) -> Latency:
+    return replace(_record(Latency, values), histogram=tuple(int(count) for count in values.get("histogram") or ()))
+
+
+def _energy(values: dict[str, Any]) -> Energy:
+    watts, joules = float(values["watts"]), float(values["joules_per_frame"])
+    return Energy(str(values["source"]), str(values["scope"]), watts, joules, _finite(values.get("idle_watts")))
 
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _labels(rows: Sequence[Row]) -> list[str]:
-    """Name and method; rows that still agree add what they differ in, and at last a number."""
-    labels = [row.name if row.method.lower() in row.name.lower() else f"{row.name} ({row.method})" for row in rows]
-    same = defaultdict(list)
-    for index, label in enumerate(labels):
-        same[label].append(index)
-    for indices in same.values():
-        details = [
-            (rows[index].precision, rows[index].model, "×".join(map(str, rows[index].size)), rows[index].backend, rows[index].device)
-            for index in indices
-        ]
-        telling = [column for column in range(5) if len({detail[column] for detail in details}) > 1]
-        for index, detail in zip(indices, details, strict=True):
-            labels[index] = ", ".join([labels[index], *(detail[column] for column in telling)])
-    seen: dict[str, int] = defaultdict(int)
-    for index, label in enumerate(labels):
-        seen[label] += 1
-        labels[index] = f"{label} #{seen[label]}" if seen[label] > 1 else label
-    return labels
-
-
-def _peers(row: Row) -> tuple[object, ...]:
-    """What must agree before two mIoU are compared; over other classes or images they are different quantities."""
-    return row.model, row.precision, row.classes, row.images
-
-
-def _delta(row: Row, baselines: Sequence[Row]) -> float | None:
-    """Distance from the baseline measured most alike; from the mean where there are several, runs with other seeds for instance."""
-    if row.miou is None or row.method == BASELINE or not baselines:
-        return None
-    likeness = [(other.size == row.size, other.backend == row.backend, other.device == row.device) for other in baselines]
-    nearest = [other.miou or 0.0 for other, like in zip(baselines, likeness, strict=True) if like == max(likeness)]
-    return row.miou - sum(nearest) / len(nearest)

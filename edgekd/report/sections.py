@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from edgekd.report.markup import ABSENT, listing, milliseconds, percent, plural, text, unique
+from edgekd.report.markup import ABSENT, listing, milliseconds, percent, plural, scrolling, significant, text, unique
 from edgekd.report.palette import colour
 from edgekd.report.pareto import front_rows, plottable
 from edgekd.report.pictures import swatch
 from edgekd.report.rows import Row
+from edgekd.report.stages import Histogram, histograms
 
 _BARS = 12
 _FRONT = '<section id="front"><h2>Accuracy and latency</h2>'
@@ -31,6 +32,42 @@ def front_section(rows: Sequence[Row], plots: str) -> str:
     )
 
 
+def histograms_section(rows: Sequence[Row]) -> str:
+    """How the calls spread: a card a model, of as many as can be read."""
+    recorded = [row for row in rows if histograms(row)]
+    if not recorded:
+        return ""
+    shown = _first([*front_rows(recorded), *sorted(recorded, key=lambda row: row.p50)], recorded)
+    cards = "".join(
+        f'<div class="card m{colour(row.style)}"><h3>{text(row.label)}</h3>{"".join(_histogram(one) for one in histograms(row))}</div>'
+        for row in shown
+    )
+    return (
+        f'<section id="histograms"><h2>Latency histograms</h2>{_left_out(shown, recorded)}<div class="cards">{cards}</div>'
+        '<p class="dim">From the fastest call over the median (the line) to p95; the last bar holds the slower calls too.</p></section>'
+    )
+
+
+def _histogram(one: Histogram) -> str:
+    return (
+        f'<figure><svg class="histogram" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="{text(one.words)}">'
+        f'<path class="bars" d="{one.path}"/><path class="median" d="M{one.median:g} 0V40"/></svg>'
+        f"<figcaption><b>{text(one.title)}</b> {text(one.words)}</figcaption></figure>"
+    )
+
+
+def _first(wanted: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """The first few that are wanted, as many as can be read, in the rows' own order."""
+    kept = set(unique(row.label for row in wanted)[:_BARS])
+    return [row for row in rows if row.label in kept]
+
+
+def _left_out(shown: Sequence[Row], rows: Sequence[Row]) -> str:
+    if len(shown) == len(rows):
+        return ""
+    return f'<p class="dim">{len(shown)} of {len(rows):,}; select a name in the table, or a point in the plot, for another.</p>'
+
+
 def classes_section(rows: Sequence[Row]) -> str:
     """IoU of every class as bars, one a model; a group of cards for each set of classes."""
     scored = [row for row in rows if row.iou]
@@ -39,20 +76,13 @@ def classes_section(rows: Sequence[Row]) -> str:
     parts = []
     for classes in unique(row.classes for row in scored):
         members = [row for row in scored if row.classes == classes]
-        shown = _most_telling(members)
-        if len(members) > len(shown):
-            parts.append(f'<p class="dim">The {len(shown)} most accurate of {len(members):,}; the others are in the results file.</p>')
+        shown = _first(sorted(members, key=lambda row: -(row.miou or 0.0)), members)
+        parts.append(_left_out(shown, members))
         cards = [_card("All classes, mean", [(row, row.miou) for row in shown])]
         for index, (name, paint) in enumerate(zip(classes.names, classes.palette, strict=True)):
             cards.append(_card(swatch(paint) + text(name), [(row, row.iou[index]) for row in shown]))
         parts.append(f'<div class="cards">{"".join(cards)}</div>')
     return f'<section id="classes"><h2>IoU by class</h2>{"".join(parts)}</section>'
-
-
-def _most_telling(rows: Sequence[Row]) -> list[Row]:
-    """The most accurate rows, as many as can be read, in their own order."""
-    kept = sorted(range(len(rows)), key=lambda index: -(rows[index].miou or 0.0))[:_BARS]
-    return [rows[index] for index in sorted(kept)]
 
 
 def _card(heading: str, bars: Sequence[tuple[Row, float | None]]) -> str:
@@ -70,8 +100,9 @@ def _card(heading: str, bars: Sequence[tuple[Row, float | None]]) -> str:
 
 
 _STAGES = (
-    "<b>Network</b> is the bare call, at the network’s input size. <b>End to end</b> adds the decoding where there is a file, the resize "
-    "before it and the class map at the image’s own size after it."
+    "<b>Network</b> is the bare call, at the network’s input size; on a GPU, its copies (H2D, D2H) and its compute are timed by the GPU’s "
+    "own clock, in other calls. "
+    "<b>End to end</b> adds the decoding where there is a file, the resize before it and the class map at the image’s own size after it."
 )
 _PERCENTILES = (
     "Of N ascending times, the p-th percentile is <code>sorted[max(N-1-int((1-p/100)*N), 0)]</code>; throughput is calls over wall time."
@@ -96,18 +127,38 @@ def method_section(rows: Sequence[Row]) -> str:
         ("Stages", _STAGES),
         ("Percentiles", _PERCENTILES),
         ("Accuracy", _images(rows)),
-        ("Threads", listing(_threads(row) for row in rows)),
+        ("Threads", listing(_threads(row) for row in sorted(rows, key=lambda row: row.threads))),
         ("Backends", listing(f"{row.backend} {row.backend_version}" for row in rows)),
-        ("Devices", listing(_device(row) for row in rows)),
+        ("Devices", listing((_device(row) for row in rows), joint="<br>")),
+        ("Power", listing(_power(row) for row in rows if row.energy)),
+        ("Clocks", listing((_clocks(row) for row in rows if row.state), 4, "<br>")),
+        ("Doubtful", listing((f"{row.label}: {sentence}" for row in rows for sentence in row.warnings), 12, "<br>")),
         ("Dates", _dates(rows)),
     ]
-    listed = "".join(f"<dt>{title}</dt><dd>{words}</dd>" for title, words in facts)
+    listed = "".join(f"<dt>{title}</dt><dd>{words}</dd>" for title, words in facts if words)
     heads = "".join(f'<th scope="col"{kind}>{head}</th>' for head, kind in _FILE_HEADS)
     return (
         f'<section id="method"><h2>How it was measured</h2><dl>{listed}</dl><h3>Files</h3>'
-        '<div class="scroll" role="region" aria-label="Files" tabindex="0"><table>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(_file(row) for row in rows)}</tbody></table></div></section>"
+        f"{scrolling('Files', f'<tr>{heads}</tr>', [_file(row) for row in rows])}</section>"
     )
+
+
+def _power(row: Row) -> str:
+    one = next(iter(row.energy.values()))
+    idle = (
+        "nothing subtracted" if one.idle_watts is None else f"{significant(one.idle_watts)} W at rest subtracted from the energy an image"
+    )
+    return f"{one.source} ({one.scope}), {idle}"
+
+
+def _clocks(row: Row) -> str:
+    """Numbers before and after, and the first line of what the tools said."""
+    before, after = row.state.get("before", {}), row.state.get("after", {})
+    told = []
+    for name in unique([*before, *after]):
+        found = unique(str(state[name]).strip().split("\n")[0] for state in (before, after) if name in state)
+        told.append(f"{name.replace('_', ' ')} {' → '.join(found)}")
+    return f"{row.device}: {'; '.join(told)}" if told else f"{row.device}: not readable"
 
 
 def _images(rows: Sequence[Row]) -> str:
@@ -136,8 +187,8 @@ def _file(row: Row) -> str:
     calls = f"{row.network.count:,.0f}" if row.network else ABSENT
     images = f"{row.images:,}" if row.images else ABSENT
     return (
-        f'<tr><th scope="row">{text(row.label)}</th><td><code>{text(row.path)}</code></td>'
+        f'<th scope="row">{text(row.label)}</th><td><code>{text(row.path)}</code></td>'
         f"<td><code>{text(row.sha256[:12])}</code></td>"
         f"<td>{text(row.backend)} {text(row.backend_version)}</td><td>{text(_threads(row))}</td>"
-        f"<td{_NUMBER}>{calls}</td><td{_NUMBER}>{images}</td><td>{text(row.date)}</td></tr>"
+        f"<td{_NUMBER}>{calls}</td><td{_NUMBER}>{images}</td><td>{text(row.date)}</td>"
     )

@@ -19,7 +19,7 @@ def summary(rows: Sequence[Row]) -> str:
         fastest = timed[0]
         near = sum(row.p50 <= _NEAR * fastest.p50 for row in timed) - 1
         tie = f", {near} more within 3 %" if near else ""
-        words.append(f"Fastest: <b>{text(fastest.label)}</b>, {milliseconds(fastest.p50)} ms an image{tie}.")
+        words.append(f"Fastest: <b>{text(fastest.label)}</b>, {milliseconds(fastest.p50)} ms {_call(fastest)}{tie}.")
     if scored:
         words.append(f"Most accurate: <b>{text(scored[0].label)}</b>, {percent(scored[0].miou, 1)} % mIoU.")
     else:
@@ -31,13 +31,21 @@ def summary(rows: Sequence[Row]) -> str:
     return " ".join(words)
 
 
+def _call(row: Row) -> str:
+    return "an image" if row.batch == 1 else f"for {row.batch} images"
+
+
 def _price(row: Row, best: Row) -> str:
-    """How a row compares with the most accurate one; only on the same machine, where the times can be compared."""
-    if row is best or row.miou is None or best.miou is None or (row.device, row.backend) != (best.device, best.backend):
+    """How a row compares with the most accurate one; only where it ran the same way, where the times can be compared."""
+    if row is best or row.miou is None or best.miou is None or _run(row) != _run(best):
         return ""
     if not (row.network and best.network and row.p50 < best.p50):
         return ""
     return f"; {best.p50 / row.p50:.1f}× as fast as {text(best.label)} at {points(row.miou - best.miou)} points"
+
+
+def _run(row: Row) -> tuple[str, str, int, int]:
+    return row.device, row.backend, row.threads, row.batch
 
 
 def tiles(rows: Sequence[Row]) -> str:
@@ -48,8 +56,7 @@ def tiles(rows: Sequence[Row]) -> str:
     gains = [row for row in rows if row.delta is not None]
     if timed:
         row = min(timed, key=lambda row: row.p50)
-        throughput = rate(row.network.throughput if row.network else None)
-        entries.append(("Fastest", f"{milliseconds(row.p50)} ms", f"{text(row.label)}, {throughput} images/s"))
+        entries.append(("Fastest", f"{milliseconds(row.p50)} ms", f"{text(row.label)}, {rate(row.throughput)} images/s"))
     if scored:
         row = max(scored, key=lambda row: row.miou or 0.0)
         entries.append(("Most accurate", f"{percent(row.miou)} %", f"{text(row.label)}, mIoU"))

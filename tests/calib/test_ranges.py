@@ -58,8 +58,13 @@ def test_no_image_and_nan_are_told(method):
             tensor_ranges(broken, [np.ones((1, 3, 4, 4), np.uint8)], method, QUANTISED)
 
 
+def test_images_of_another_size_are_told(residual):
+    with pytest.raises(EdgeKDError, match="A calibration image is 1x32x56x3, but the network takes 1x40x56x3"):
+        tensor_ranges(residual, noise(1, (32, 56)), "minmax", QUANTISED)
+
+
 def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
-    table = CalibrationTable("abc", "entropy", {"hash": "image"}, {"x": 12.7})
+    table = CalibrationTable("abc", "entropy", 3, {"hash": "image"}, {"x": 12.7})
     table.save(tmp_path / "table.json")
     assert load_table(tmp_path / "table.json") == table and table.scales == pytest.approx({"x": 0.1})
     table.require("abc", "table.json")
@@ -68,7 +73,13 @@ def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"schema_version": 1}', '{"schema_version": 1, "method": "x", "images": {}, "ranges": {}}']
+    "content",
+    [
+        "{",
+        "[]",
+        '{"schema_version": 2}',
+        '{"schema_version": 1, "model_sha256": "a", "method": "mse", "seed": 0, "images": {"h": "n"}, "ranges": {}}',
+    ],
 )
 def test_what_is_no_table_is_told(tmp_path, content):
     (tmp_path / "table.json").write_text(content)

@@ -3,15 +3,21 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 from edgekd import pipeline
 from edgekd.export.onnx import export_run
-from edgekd.export.parity import ParityLimits
+from edgekd.export.parity import ParityLimits, check_parity
 from edgekd.models import load_segmenter
+from edgekd_calib.graph import load_graph, run_graph
+from edgekd_calib.half import to_half
+from edgekd_calib.quantize import quantize
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
+from edgekd_runtime.image import fit
+from tests.calib.conftest import table_of
 
 SIZE = (72, 104)
 
@@ -78,3 +84,46 @@ def test_a_file_that_is_not_the_described_one_is_refused(run):
     (out / "model.json").write_text(json.dumps(document))
     with pytest.raises(EdgeKDError, match=r"model\.json is incomplete"):
         open_session(out / "model.onnx")
+
+
+def first_image_for_all(model):
+    """A fault that one image at a time can't show: every image of a batch gets the first one's answer."""
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            if name == "image":
+                node.input[index] = "first"
+    taken = [
+        onnx.helper.make_node("Shape", ["image"], ["shape"], name="shape"),
+        onnx.helper.make_node("Gather", ["image", "zero"], ["one"], name="gather"),
+        onnx.helper.make_node("Expand", ["one", "shape"], ["first"], name="expand"),
+    ]
+    nodes = [*taken, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0]), "zero"))
+    return model
+
+
+def test_batches_are_compared_with_pytorch_too(trained, tmp_path):
+    run, recipe, (_, layout) = trained
+    artifact = export_run(run, recipe, layout, tmp_path / "out", images=2, max_batch=3)
+    assert artifact.parity["batch"] == 3 and artifact.parity["images"] == 2
+    file, size = tmp_path / "out/model.onnx", artifact.size
+    images = np.stack([fit(layout.read(index).image, size) for index in range(3)])
+    fp32 = load_graph(file)
+    table = table_of(fp32, [image[None] for image in images])
+    for model in (fp32, quantize(fp32, table), to_half(fp32, "fp16")):
+        (together,), *apart = run_graph(model, [images, *images[:, None]], ["classes"], optimise=False)
+        assert together.shape == (3, *size) and len(np.unique(together)) > 1
+        assert (together == np.concatenate([one for (one,) in apart])).mean() > 0.999
+    segmenter = load_segmenter(run)[0]
+    onnx.save(first_image_for_all(fp32), tmp_path / "first.onnx")
+    found = [check_parity(segmenter, tmp_path / "first.onnx", size, layout, 2, lambda *done: None, batch) for batch in (1, 2)]
+    assert found[0].pixel_agreement > 0.999 > found[1].pixel_agreement and found[1].logit_error > 0.01
+
+
+def test_a_file_for_one_image_is_refused_as_one_for_batches(trained, tmp_path):
+    run, recipe, (_, layout) = trained
+    size = export_run(run, recipe, layout, tmp_path / "out", images=1).size
+    with pytest.raises(EdgeKDError, match="ONNX Runtime can't run the graph on 2x48x64x3"):
+        check_parity(load_segmenter(run)[0], tmp_path / "out/model.onnx", size, layout, 2, lambda *done: None, 2)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from edgekd.export import precision as lower
+from edgekd.export import reduce
 from edgekd.export.calibration import calibrate, calibration_set
+from edgekd.export.judge import Budget, Judge
 from edgekd.export.plan import Calibration, ExportPlan, export_all
-from edgekd.export.precision import Budget, Judge, reduce_model
+from edgekd.export.reduce import reduce_model
 from edgekd_calib.graph import load_graph
 from edgekd_calib.quantize import kept_by_design, quantised_layers
 from edgekd_calib.summary import summarise
@@ -89,7 +90,7 @@ def test_the_layer_that_hurts_is_kept(judge, tmp_path):
     if lost <= 0.2:
         pytest.fail(f"the fault costs only {lost:.2f} points, so the test shows nothing")
     held = reduce_model(judge, "int8", tmp_path / "held", budget=Budget(miou_drop=lost / 2), table=table)
-    assert held.sensitivity[0].name == bad and "dB alone" in held.kept[bad]
+    assert held.sensitivity[0].layer.name == bad and "dB alone" in held.kept[bad]
     assert 100 * (held.quality.fp32_miou - held.quality.miou) <= lost / 2
     assert load_artifact(tmp_path / "held/model.onnx").reduction["kept"] == held.kept
 
@@ -102,7 +103,7 @@ def test_an_impossible_budget_writes_nothing(judge, tmp_path):
 
 
 def test_fp16_keeps_what_leaves_its_range_and_says_so(judge, tmp_path, monkeypatch):
-    monkeypatch.setitem(lower.LARGEST, "fp16", 3.0)
+    monkeypatch.setitem(reduce.LARGEST, "fp16", 3.0)
     found = reduce_model(judge, "fp16", tmp_path / "fp16", budget=Budget())
     assert found.kept and all("beyond fp16" in reason for reason in found.kept.values())
     precisions = summarise(tmp_path / "fp16/model.onnx").precisions

@@ -5,6 +5,7 @@ import copy
 import hashlib
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -17,9 +18,10 @@ from edgekd.report.rows import read_rows
 from edgekd_runtime.accuracy import Accuracy
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.classes import ClassSet, default_palette
-from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.latency import Latency, Timing
 from edgekd_runtime.measurement import Measurement, load_results, save_results
+from tests.report.realistic import realistic
 
 NAMES = ("sky", "building", "road", "pavement", "vegetation", "car", "pedestrian", "pole", "sign")
 CLASSES = ClassSet(NAMES, default_palette(len(NAMES)))
@@ -138,7 +140,7 @@ def samples():
 
 def test_page_is_well_formed_and_has_its_parts(results, samples, tmp_path):
     parsed = page(results, tmp_path, samples=samples, title="A title", note="A note")
-    assert parsed.count("h1") == 1 and parsed.count("script") == 1
+    assert parsed.count("h1") == 1 and parsed.count("script") == 2  # data, and what draws it
     assert parsed.count("img") == 2
     words = "".join(parsed.words)
     for expected in (
@@ -191,7 +193,7 @@ def test_names_are_escaped_everywhere(results, tmp_path):
         entry["artifact"]["classes"]["names"] = [evil, *NAMES[1:]]
     flat = np.zeros((8, 8, 3), np.uint8)
     parsed = page(results, tmp_path, title=evil, note=evil, samples=[SampleRow(evil, {evil: flat})])
-    assert parsed.count("script") == plain.count("script") == 1
+    assert parsed.count("script") == plain.count("script") == 2
     assert not any(name.startswith("on") for _, attributes in parsed.elements for name in attributes)
     assert "<script>alert(1)</script>\"'&" in "".join(parsed.words)
     ElementTree.fromstring(pareto_svg(results))
@@ -362,7 +364,7 @@ def test_other_arrays_are_refused_and_nothing_is_written(picture, results, tmp_p
 def test_empty_results_say_what_to_do(tmp_path):
     for make in (write_report, write_picture):
         with pytest.raises(UsageError, match="edgekd bench"):
-            make([], tmp_path / "out")
+            make([], tmp_path / "out.svg")
     assert not list(tmp_path.iterdir())
 
 
@@ -379,6 +381,29 @@ def test_picture_is_xml_with_its_own_style(results, tmp_path):
     style = svg.find("{http://www.w3.org/2000/svg}style").text
     assert "prefers-color-scheme:dark" in style and "var(" not in style
     assert svg.get("viewBox") and svg.get("aria-label")
+
+
+def test_png_is_the_drawing_at_twice_its_size(results, tmp_path):
+    try:
+        write_picture(results, tmp_path / "pareto.png")
+    except MissingError as error:
+        pytest.skip(str(error))
+    picture = cv2.imread(str(tmp_path / "pareto.png"))
+    assert picture.shape == (920, 1800, 3) and (picture[2, -3] == 255).all()  # light, to the corner
+    x, y = (
+        2 * float(place) for place in re.search(r'class="point" transform="translate\(([\d.]+) ([\d.]+)', pareto_svg(results[:1])).groups()
+    )
+    write_picture(results[:1], tmp_path / "one.png")
+    assert cv2.imread(str(tmp_path / "one.png"))[round(y), round(x)].tolist() == [0xC4, 0x62, 0x0B]  # the first method's blue
+
+
+def test_pictures_of_other_kinds_are_refused(results, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="neither"):
+        write_picture(results, tmp_path / "pareto.jpg")
+    monkeypatch.setitem(sys.modules, "resvg_py", None)  # as where it is not installed
+    with pytest.raises(MissingError, match=r"edgekd\[png\]"):
+        write_picture(results, tmp_path / "pareto.png")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("pairs", [[(5.0, 0.5)], [(5.0, 0.5)] * 3, [(5.0, 0.0)], [(5.0, 1.0), (6.0, 1.0)], [(1e-3, 0.1), (1e5, 0.9)]])
@@ -406,11 +431,69 @@ def test_labels_do_not_cover_each_other():
 
 
 def test_a_thousand_rows_make_a_small_page(tmp_path):
-    random = np.random.default_rng(0)
-    many = [
-        result(f"method{index % 23}", float(random.uniform(1, 300)), float(random.uniform(0.3, 0.8)), name=f"run {index}")
-        for index in range(1000)
-    ]
+    some = realistic(100)  # in all columns; their figures differ enough, and drawing a thousand takes seconds
+    many = [result | {"path": f"{result['path']}.{index}"} for index in range(10) for result in some]
     parsed = page(many, tmp_path)
     assert (tmp_path / "report.html").stat().st_size < 6e6
-    assert len(parsed.column("p50")) == 1000
+    assert sum(len(row) == len(heads_of(parsed)) for row in parsed.rows) == 1001
+
+
+def test_rows_of_a_sweep_have_labels_of_their_own():
+    rows = read_rows([swept(threads, batch) for threads in (0, 1, 4) for batch in (1, 8)])
+    assert len({row.label for row in rows}) == 6
+    assert rows[0].label == "student cwd, default threads, batch 1" and rows[-1].label == "student cwd, 4 threads, batch 8"
+
+
+def swept(threads, batch):
+    return result("cwd", 20.0, 0.6) | {"threads": threads, "batch": batch}
+
+
+def test_columns_come_with_what_some_row_has(results, tmp_path):
+    optional = ("Threads", "Batch", "Per image", "Power", "Peak", "Decode", "H2D", "Compute", "D2H", "± p50")
+    heads = "".join(heads_of(page(results, tmp_path)))
+    assert not [title for title in optional if title in heads]
+    one = results[2]
+    for stage, share in {"decode": 0.2, "h2d": 0.05, "compute": 0.9, "d2h": 0.05}.items():
+        one["latency"][stage] = one["latency"]["network"] | {"p50_ms": 20.0 * share}
+    one["latency"]["network"]["spread"] = 0.04
+    one |= {"batch": 4, "threads": 1, "peak_memory_bytes": 123_400_000}
+    one["energy"] = {"end_to_end": {"source": "rapl", "scope": "package", "watts": 15.04, "joules_per_frame": 0.0789, "idle_watts": 3.0}}
+    parsed = page(results, tmp_path)
+    shown = {title: parsed.column(title)["student cwd"] for title in optional}
+    assert shown == dict(zip(optional, ("1", "4", "0.0789", "15.0", "123.4", "4.00", "1.00", "18.00", "1.00", "2.0"), strict=True))
+    assert parsed.column("Per image")["student baseline"] == "–"
+    assert parsed.column("Network")["student cwd"] == "200.0"  # 50 calls of 4 images
+    assert "rapl (package), 3.00 W at rest subtracted" in "".join(parsed.words)
+    stages = [head.split(" ")[0] for head in heads_of(parsed) if "ms" in head][3:]
+    assert stages == ["Decode", "H2D", "Compute", "D2H", "End"]
+
+
+def heads_of(parsed):
+    return next(row for row in parsed.rows if row[0].startswith("Name"))
+
+
+def test_full_precision_is_compared_where_the_rest_is_alike(results, tmp_path):
+    parsed = page(results, tmp_path)
+    assert parsed.column("Δ FP32")["student cwd int8"] == "−2.15" and parsed.column("Δ FP32")["student cwd"] == "fp32"
+    assert parsed.column("vs FP32")["student cwd int8"] == "1.82"
+    results[3]["backend"] = "openvino"  # another machine's or library's time is no measure of a precision
+    rows = read_rows(results)
+    assert rows[3].times_fp32 is None and rows[3].delta_fp32 == pytest.approx(-0.0215)
+    results[3]["artifact"]["source_sha256"] = "ef56" * 16  # other weights
+    assert read_rows(results)[3].delta_fp32 is None
+
+
+def test_histograms_show_the_counts(tmp_path):
+    one = result("cwd", 20.0, 0.6)
+    one["latency"]["network"] |= {"min_ms": 10.0, "p50_ms": 15.0, "p95_ms": 30.0, "histogram": [2, 4, 0, 1]}
+    parsed = page([one], tmp_path)
+    paths = [attributes["d"] for tag, attributes in parsed.elements if tag == "path" and attributes.get("class") in ("bars", "median")]
+    assert paths == ["M0 40V20H25V0H50V40H75V30H100V40Z", "M25 0V40"]
+    del one["latency"]["network"]["histogram"]  # as older files
+    assert "Latency histograms" not in "".join(page([one], tmp_path).words)
+
+
+def test_doubts_and_clocks_are_told(results, tmp_path):
+    results[0] |= {"warnings": ["noisy: <b>"], "state": {"before": {"cpu_mhz": 1500.0}, "after": {"cpu_mhz": 900.0}}}
+    words = "".join(page(results, tmp_path).words)
+    assert "teacher: noisy: <b>" in words and "cpu mhz 1500.0 → 900.0" in words

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd_runtime.errors import MissingError, UsageError
 
-__all__ = ["FAMILIES", "Family", "installed_family", "trt", "use_family"]
+__all__ = ["FAMILIES", "Family", "host_bytes", "installed_family", "trt", "use_family"]
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,23 @@ class Family:
         module: Import name of its bindings.
         install: How to get it.
         needs_gpu: Whether building an engine needs a GPU here.
+        timing_cache: Whether builds measure, and can keep what they measured.
     """
 
     module: str
     install: str
     needs_gpu: bool
+    timing_cache: bool
 
 
 FAMILIES = {
-    "tensorrt": Family("tensorrt", "pip install tensorrt (on a Jetson: JetPack brings it, apt install python3-libnvinfer)", needs_gpu=True),
-    "tensorrt-rtx": Family("tensorrt_rtx", "pip install tensorrt-rtx-cu13", needs_gpu=False),
+    "tensorrt": Family(
+        "tensorrt",
+        "pip install tensorrt (on a Jetson: JetPack brings it, apt install python3-libnvinfer)",
+        needs_gpu=True,
+        timing_cache=True,
+    ),
+    "tensorrt-rtx": Family("tensorrt_rtx", "pip install tensorrt-rtx-cu13", needs_gpu=False, timing_cache=False),
 }
 
 if TYPE_CHECKING:
@@ -76,3 +83,8 @@ def installed_family() -> str:
         if importlib.util.find_spec(family.module) is not None:
             return name
     raise MissingError(f"No TensorRT is installed here: {' or '.join(family.install for family in FAMILIES.values())}.")
+
+
+def host_bytes(memory: Any) -> bytes:
+    """The content of TensorRT's host memory, which has the buffer protocol though its type does not say so."""
+    return bytes(memoryview(memory))

@@ -1,16 +1,15 @@
 """From `model.onnx` to an engine: parse, check what the layers compute in, build."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic
-from edgekd_runtime.trt.api import trt
+from edgekd_runtime.trt.api import host_bytes, trt
 from edgekd_runtime.trt.layers import require_precision
+from edgekd_runtime.trt.timing import load_timing_cache, save_timing_cache
 
 Progress = Callable[[str, int, int], None]
 
@@ -22,7 +21,8 @@ class BuildOptions:
     Attributes:
         workspace_mib: Memory that a tactic may use while building and running, in MiB; 0 = the library's default.
         level: Builder optimisation level, 0–5: higher builds longer and may run faster.
-        timing_cache: File that keeps measured tactics, so that the next build on this device is quicker; None = none.
+        timing_cache: File that keeps measured tactics, so that the next build on this device is quicker; None = the device's own, or
+            none where the family keeps none (`edgekd_runtime.trt.timing`).
         max_batch: Largest batch of a model exported with a dynamic batch; 1 for a static one.
         dla_core: Put what it can run on this DLA core of a Jetson, the rest on the GPU; None = the GPU alone.
         version_compatible: The engine runs on later TensorRT versions too.
@@ -38,7 +38,9 @@ class BuildOptions:
     hardware_compatible: bool = False
 
 
-def build_engine(onnx_file: Path, artifact: Artifact, options: BuildOptions, progress: Progress | None = None) -> bytes:
+def build_engine(
+    onnx_file: Path, artifact: Artifact, options: BuildOptions, progress: Progress | None = None, cache: Path | None = None
+) -> bytes:
     """Build an engine with the family that `use_family` chose.
 
     Args:
@@ -46,6 +48,7 @@ def build_engine(onnx_file: Path, artifact: Artifact, options: BuildOptions, pro
         artifact: Its sidecar: the precision that every layer is held to.
         options: See there.
         progress: Told of (phase, step, steps).
+        cache: Timing cache, as `timing_cache_file` gives it; None = none.
 
     Raises:
         EdgeKDError: If the parser rejects a node, a layer would silently run in FP32, or the build fails; says what to change.
@@ -63,19 +66,14 @@ def build_engine(onnx_file: Path, artifact: Artifact, options: BuildOptions, pro
     config = _configure(builder, network, artifact, options)
     if progress is not None:
         config.progress_monitor = _monitor(progress)
-    cache = _load_cache(config, options.timing_cache)
+    if cache is not None:
+        load_timing_cache(config, cache)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise EdgeKDError(f"TensorRT could not build {onnx_file}: {_explained(messages.last())}")
-    if cache is not None and options.timing_cache is not None:
-        with atomic(options.timing_cache) as temporary:
-            temporary.write_bytes(_bytes(config.get_timing_cache().serialize()))
-    return _bytes(plan)
-
-
-def _bytes(memory: Any) -> bytes:
-    """The content of TensorRT's host memory, which has the buffer protocol though its type does not say so."""
-    return bytes(memoryview(memory))
+    if cache is not None:
+        save_timing_cache(config, cache)
+    return host_bytes(plan)
 
 
 def _configure(
@@ -110,19 +108,6 @@ def _use_dla(builder: "trt.Builder", config: "trt.IBuilderConfig", core: int) ->
     config.default_device_type = trt.DeviceType.DLA
     config.DLA_core = core
     config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
-
-
-def _load_cache(config: "trt.IBuilderConfig", file: Path | None) -> "trt.ITimingCache | None":
-    if file is None:
-        return None
-    if file.suffix != ".timing":
-        raise UsageError(f"The timing cache is written over, so its name has to end in .timing, not {file.name}.")
-    content = b""
-    with suppress(OSError):
-        content = file.read_bytes()
-    cache = config.create_timing_cache(content)
-    config.set_timing_cache(cache, ignore_mismatch=False)
-    return cache
 
 
 def _parser_fault(parser: "trt.OnnxParser") -> str:

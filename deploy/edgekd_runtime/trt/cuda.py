@@ -3,13 +3,17 @@
 Not run here: no GPU was at hand. Both forms are small, and `benchmarks/gpu.sh` runs them.
 """
 
+import itertools
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd_runtime.errors import EdgeKDError, MissingError
+from edgekd_runtime.latency import Parts
 
 INSTALL = "pip install cuda-bindings (12.9 for JetPack 6), or pycuda"
 
@@ -38,6 +42,18 @@ class Cuda(ABC):
     @abstractmethod
     def synchronise(self) -> None:
         """Wait for the stream."""
+
+    @abstractmethod
+    def event(self) -> Any:
+        """Something that keeps a moment of the device's clock."""
+
+    @abstractmethod
+    def record(self, event: Any) -> None:
+        """Keep in an event when the stream gets here."""
+
+    @abstractmethod
+    def seconds(self, first: Any, last: Any) -> float:
+        """Between two recorded events that the stream has passed."""
 
     @abstractmethod
     def close(self) -> None:
@@ -89,6 +105,17 @@ class CudaBindings(Cuda):
     def synchronise(self) -> None:
         self._call(self._rt.cudaStreamSynchronize, self._handle)
 
+    def event(self) -> Any:
+        event = self._call(self._rt.cudaEventCreate)
+        self._free.append((self._rt.cudaEventDestroy, event))
+        return event
+
+    def record(self, event: Any) -> None:
+        self._call(self._rt.cudaEventRecord, event, self._handle)
+
+    def seconds(self, first: Any, last: Any) -> float:
+        return float(self._call(self._rt.cudaEventElapsedTime, first, last)) / 1e3
+
     def capture(self, launch: Any) -> Any:
         self._call(self._rt.cudaStreamBeginCapture, self._handle, self._rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
         launch()
@@ -132,10 +159,46 @@ class PyCuda(Cuda):
     def synchronise(self) -> None:
         self._stream.synchronize()
 
+    def event(self) -> Any:
+        return self._driver.Event()
+
+    def record(self, event: Any) -> None:
+        event.record(self._stream)
+
+    def seconds(self, first: Any, last: Any) -> float:
+        return float(first.time_till(last)) / 1e3
+
     def close(self) -> None:
         while self._held:
             self._held.pop().free()
         self._context.pop()
+
+
+class StepTimer:
+    """Runs steps that follow each other on a stream, each between two events.
+
+    Args:
+        cuda: The stream.
+        steps: Name → what puts it on the stream; one is ``compute``.
+    """
+
+    def __init__(self, cuda: Cuda, steps: Mapping[str, Callable[[], object]]) -> None:
+        self._cuda, self._steps = cuda, steps
+        self._events = [cuda.event() for _ in range(len(steps) + 1)]
+
+    def run(self) -> Parts:
+        """Seconds of each step on the device, and of ``enqueue``: the host's, for ``compute``."""
+        enqueue = 0.0
+        self._cuda.record(self._events[0])
+        for (name, step), event in zip(self._steps.items(), self._events[1:], strict=True):
+            begin = time.perf_counter()
+            step()
+            if name == "compute":
+                enqueue = time.perf_counter() - begin
+            self._cuda.record(event)
+        self._cuda.synchronise()
+        spans = (self._cuda.seconds(first, last) for first, last in itertools.pairwise(self._events))
+        return Parts(zip(self._steps, spans, strict=True), enqueue=enqueue)
 
 
 def open_cuda() -> Cuda:

@@ -1,16 +1,18 @@
 """Engines on disk: built beside a sidecar that says where they run, and checked against it before they are loaded."""
 
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.artifact import Artifact, load_artifact
 from edgekd_runtime.errors import EdgeKDError, MissingError
 from edgekd_runtime.files import atomic, sha256
-from edgekd_runtime.trt.api import FAMILIES, use_family
+from edgekd_runtime.trt.api import FAMILIES, trt, use_family
 from edgekd_runtime.trt.build import BuildOptions, Progress, build_engine
 from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
+from edgekd_runtime.trt.layers import engine_layers, engine_precisions, require_engine_precision
+from edgekd_runtime.trt.timing import timing_cache_file
 
 
 def require_builder(family: str) -> str:
@@ -26,6 +28,15 @@ def require_builder(family: str) -> str:
     return version
 
 
+def require_options(family: str, version: str, options: BuildOptions) -> None:
+    """Refuse options that don't fit a family, before anything is made.
+
+    Raises:
+        UsageError: Naming the option.
+    """
+    timing_cache_file(family, version, options.timing_cache)
+
+
 def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions, progress: Progress | None = None) -> Artifact:
     """Build an engine from an exported model into a folder, with its own sidecar.
 
@@ -38,11 +49,14 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
 
     Raises:
         MissingError: If the family is not installed, or builds on a GPU and there is none.
-        EdgeKDError: If the build fails.
+        UsageError: If an option does not fit the family.
+        EdgeKDError: If the build fails, or a layer of the engine silently runs in FP32.
     """
     version = require_builder(family)
+    cache = timing_cache_file(family, version, options.timing_cache)
     source = load_artifact(onnx_file)
-    plan = build_engine(onnx_file, source, options, progress)
+    plan = build_engine(onnx_file, source, options, progress, cache)
+    layers = _built_precisions(plan, source, family, options)
     with atomic(out / "model.engine") as temporary:
         temporary.write_bytes(plan)
     artifact = replace(
@@ -56,10 +70,55 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
             "gpu": gpu_description() if no_gpu_reason() is None else {},
             "built_from": str(onnx_file.resolve()),
             "options": asdict(options) | {"timing_cache": str(options.timing_cache or "")},
+            "layers": layers,
         },
     )
     artifact.save(out)
     return artifact
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine in memory.
+
+    Attributes:
+        engine: TensorRT's.
+        owner: What made it, and has to outlive it.
+    """
+
+    engine: "trt.ICudaEngine"
+    owner: object
+
+
+def deserialise(plan: bytes, *, host_code: bool) -> Loaded | None:
+    """Load an engine with the family that `use_family` chose; None where TensorRT can't here.
+
+    Args:
+        plan: The engine's file.
+        host_code: Allow the plan to bring code of its own, as version-compatible ones do; it has to be ours, by its hash.
+    """
+    logger = trt.Logger(trt.Logger.ERROR)
+    runtime = trt.Runtime(logger)
+    runtime.engine_host_code_allowed = host_code
+    engine = runtime.deserialize_cuda_engine(plan)
+    return Loaded(engine, (runtime, logger)) if engine is not None else None
+
+
+def _built_precisions(plan: bytes, source: Artifact, family: str, options: BuildOptions) -> dict[str, int]:
+    """Layers of a fresh engine by what they compute in, held to the model's sidecar; empty where no GPU here can load it.
+
+    Not run here beyond the missing GPU.
+    """
+    if no_gpu_reason() is not None:
+        return {}
+    loaded = deserialise(plan, host_code=options.version_compatible)
+    if loaded is None:
+        if FAMILIES[family].needs_gpu:
+            raise EdgeKDError(f"{family} can't load the engine that it built of {source.name}; build with another --level, and report it.")
+        return {}  # TensorRT for RTX builds for GPUs other than the one that is here
+    layers = engine_layers(loaded.engine)
+    require_engine_precision(layers, source)
+    return dict(engine_precisions(layers))
 
 
 def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: dict[str, Any]) -> None:

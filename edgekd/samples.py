@@ -1,0 +1,56 @@
+"""Example pictures of a report: scenes with their label and what the measured model files make of them."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from edgekd.console import progress
+from edgekd.data import Layout
+from edgekd.report.pictures import SampleRow
+from edgekd.score import artifact_layout
+from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.image import paint
+
+
+def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[SampleRow]:
+    """Images spread over a split, with their label and each model's class map, painted.
+
+    Args:
+        layout: The split.
+        models: Title → model file.
+        count: How many images.
+    """
+    rows = []
+    with ExitStack() as stack, progress("pictures") as update:
+        sessions = {name: stack.enter_context(open_session(file)) for name, file in models.items()}
+        for done, index in enumerate(layout.spread(count), 1):
+            image, label = layout.read(index)
+            maps = {name: session.predict(image, (image.shape[0], image.shape[1])) for name, session in sessions.items()}
+            painted = {name: paint(classes, layout.classes) for name, classes in {"label": label, **maps}.items()}
+            rows.append(SampleRow(layout.name(index), {"image": image, **painted}))
+            update(done, min(count, len(layout)))
+    return rows
+
+
+def measured_samples(results: Sequence[dict[str, Any]], count: int, root: str | None = None) -> list[SampleRow]:
+    """`sample_rows` of every file that was measured, on the first one's data.
+
+    Args:
+        results: Measurements as `edgekd_runtime.measurement.load_results` gives them.
+        count: How many images.
+        root: Folder of the data, where it has moved.
+
+    Raises:
+        EdgeKDError: If a file is gone, or was measured on another machine.
+    """
+    files = {one["artifact"]["sha256"]: (one["artifact"]["name"], Path(one["path"])) for one in results}
+    models: dict[str, Path] = {}
+    for name, file in files.values():
+        if not file.is_file():
+            raise EdgeKDError(f"{file} is not here, so there is nothing to show of {name}; leave --samples out, or bench it here.")
+        models[name if name not in models else f"{name}, {file.parent}"] = file
+    layout = artifact_layout(Artifact.load(next(iter(models.values())).parent), root=root)
+    return sample_rows(layout, models, count)

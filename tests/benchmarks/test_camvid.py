@@ -1,0 +1,75 @@
+"""The recorded CamVid table is of the recipes that ship, and its page is what the records give."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parents[2] / "benchmarks" / "camvid"
+DATA = ("CAMVID", "student.pth", "teacher.pth")
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    sys.path.insert(0, str(HERE))
+    yield {name: importlib.import_module(name) for name in ("jobs", "run", "page")}
+    sys.path.remove(str(HERE))
+    for name in ("jobs", "run", "page"):
+        del sys.modules[name]
+
+
+def jobs(scripts, out: Path):
+    rows = (*scripts["jobs"].TEACHERS, *scripts["jobs"].STUDENTS)
+    return [scripts["jobs"].Job(row, seed, HERE / "cpu.yaml", out) for row in rows for seed in range(row.seeds)]
+
+
+def test_every_job_is_a_command_that_the_project_understands(scripts, tmp_path, monkeypatch):
+    from edgekd import pipeline
+    from edgekd.cli import main
+
+    recipes = []
+    monkeypatch.setattr(pipeline, "train", lambda recipe, *_, **__: recipes.append(recipe))
+    monkeypatch.setattr(pipeline, "distill", lambda recipe, *_, **__: recipes.append(recipe))
+    for job in jobs(scripts, tmp_path):
+        main(job.command(scripts["jobs"].Data(*DATA)), standalone_mode=False)
+    students = [recipe for recipe in recipes if recipe.objective != "label-assisted" and recipe.student.weights == "student.pth"]
+    assert len(students) == len(recipes) - 2  # all but the two teachers
+    assert len({recipe.student.model_dump_json() for recipe in students}) == 1
+    assert len({recipe.model_copy(update={"teacher": None}).model_dump_json() for recipe in students}) > 20
+
+
+def test_what_is_recorded_is_of_the_recipe_that_ships(scripts):
+    known = {job.name: scripts["run"].digest(job) for job in jobs(scripts, Path("runs"))}
+    recorded = {file.stem: scripts["run"].read_json(file) for file in (HERE / "results" / "cpu").glob("*-seed*.json")}
+    assert {"alone-seed0", "teacher-seed0"} <= set(recorded)
+    assert {name: one["digest"] for name, one in recorded.items()} == {name: known[name] for name in recorded}
+
+
+def test_a_recorded_job_is_not_run_again_and_a_changed_one_is(scripts, tmp_path, monkeypatch):
+    run, jobs_module = scripts["run"], scripts["jobs"]
+    trained = []
+    monkeypatch.setattr(run, "train", lambda job, data: trained.append(job.name))
+    monkeypatch.setattr(run, "outcome", lambda job: {"miou": 0.5})
+    job = jobs_module.Job(jobs_module.STUDENTS[0], 0, HERE / "cpu.yaml", tmp_path)
+    for _ in range(2):
+        run.trained(job, jobs_module.Data(*DATA), tmp_path)
+    assert trained == ["alone-seed0"]
+    other = tmp_path / "other.yaml"
+    other.write_text((HERE / "cpu.yaml").read_text().replace("steps: 300", "steps: 301"))
+    run.trained(jobs_module.Job(job.row, 0, other, tmp_path), jobs_module.Data(*DATA), tmp_path)
+    assert trained == ["alone-seed0", "alone-seed0"]
+
+
+def test_the_page_is_what_the_records_give(scripts, tmp_path, monkeypatch):
+    page = scripts["page"]
+    monkeypatch.setattr(page, "HERE", tmp_path)
+    page.write_page(page.read_runs(HERE / "results" / "cpu"), HERE / "results" / "cpu")
+    assert (tmp_path / "RESULTS.md").read_text() == (HERE / "RESULTS.md").read_text()
+    assert (tmp_path / "gains.svg").stat().st_size > 5000
+
+
+def test_gains_are_paired_by_seed(scripts):
+    runs = {"alone": {0: {"miou": 0.5}, 1: {"miou": 0.6}}, "cwd": {0: {"miou": 0.52}, 1: {"miou": 0.61}, 2: {"miou": 0.9}}}
+    assert scripts["page"].gains(runs, "cwd") == pytest.approx([2.0, 1.0])
+    assert scripts["page"].spread([2.0, 1.0], sign=True) == "+1.50 ± 0.71"
