@@ -76,8 +76,7 @@ class Judge:
     def __init__(self, source: Path, images: CalibrationSet, layout: Layout, count: int | None = None) -> None:
         self.source, self.images, self.layout = source, images, layout
         self.artifact, model = load_artifact(source), load_graph(source)
-        count = min(len(layout), count or len(layout))
-        self.indices = np.linspace(0, len(layout) - 1, count).round().astype(int)
+        self.indices = layout.spread(count)
         self.maps = self._class_maps(model)
         self.fp32_miou = self._miou(model, "fp32")
 
@@ -98,7 +97,7 @@ class Judge:
 
         def images() -> Iterator[Image]:
             for index in self.indices:
-                image, label = self.layout.read(int(index))
+                image, label = self.layout.read(index)
                 labels.append(label)
                 yield fit(image, self.artifact.size)[None]
 

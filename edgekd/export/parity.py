@@ -107,6 +107,6 @@ def _batches(images: Sequence[Image], most: int) -> Iterator[Image]:
 
 def choose_images(layout: Layout, count: int, seed: int = 0) -> list[int]:
     """Images that cover every class as evenly as they allow, from candidates spread over the split: four for each, at least 200."""
-    candidates = np.unique(np.linspace(0, len(layout) - 1, min(max(200, 4 * count), len(layout))).round().astype(int))
-    shares: list[NDArray[np.float64]] = [class_shares(layout.read(int(index)).label, len(layout.classes)) for index in candidates]
-    return [int(candidates[index]) for index in covering_images(shares, count, seed)]
+    candidates = layout.spread(max(200, 4 * count))
+    shares: list[NDArray[np.float64]] = [class_shares(layout.read(index).label, len(layout.classes)) for index in candidates]
+    return [candidates[index] for index in covering_images(shares, count, seed)]
