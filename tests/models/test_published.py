@@ -3,10 +3,14 @@
 import pytest
 import timm
 import torch
+from timm.utils import reparameterize_model
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision import models as classifiers
 from torchvision.models import segmentation as tv
 
 from edgekd.models import Segmenter
+from edgekd.models.backbone import Backbone
 
 
 def parameters(module):
@@ -27,6 +31,81 @@ def multiply_adds(model, *size):
 def auxiliary(channels, classes):
     """The auxiliary head of torchvision and mmsegmentation: 3×3 to 256, batch norm, classifier. Ours is 64 wide."""
     return channels * 256 * 9 + 2 * 256 + 256 * classes + classes
+
+
+def wider_stem():
+    """What the ResNet-18 of CIRKD's code has over timm's `resnet18d`: a stem of 64, 64 and 128 channels for 32, 32 and 64 (three 3×3
+    convolutions and their batch norms), so a wider first block, and that block's own 1×1 shortcut."""
+    ours, theirs = (9 * (3 * c + c * c + c * 2 * c) + 2 * (c + c + 2 * c) for c in (32, 64))
+    return theirs - ours + 9 * 64 * 64 + 128 * 64 + 2 * 64
+
+
+def running_statistics(model):
+    return sum(2 * module.num_features for module in model.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def with_classifier(name, parts):
+    """Our backbone, and those parts of the ImageNet classifier that it leaves out; both as they are deployed."""
+    with torch.device("meta"):
+        backbone, classifier = (reparameterize_model(model) for model in (Backbone(name), timm.create_model(name)))
+    return parameters(backbone) + sum(parameters(getattr(classifier, part)) for part in parts)
+
+
+MOBILE = ("conv_head", "classifier")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "weights"),
+    [
+        ("resnet18", ("fc",), classifiers.ResNet18_Weights),
+        ("resnet50", ("fc",), classifiers.ResNet50_Weights),
+        ("resnet101", ("fc",), classifiers.ResNet101_Weights),
+        ("mobilenetv2_100", (*MOBILE, "bn2"), classifiers.MobileNet_V2_Weights),
+        ("mobilenetv3_large_100", MOBILE, classifiers.MobileNet_V3_Large_Weights),
+    ],
+)
+def test_torchvision_backbones(name, parts, weights):
+    """To the parameter: the numbers that torchvision documents with its ImageNet weights."""
+    assert with_classifier(name, parts) == weights.DEFAULT.meta["num_params"]
+
+
+HRNET = ("incre_modules", "downsamp_modules", "final_layer", "classifier")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "millions"),
+    [
+        ("tf_efficientnet_lite0", (*MOBILE, "bn2"), 4.7),  # README of tensorflow/tpu, models/official/efficientnet/lite
+        ("mobilenetv4_conv_small", (*MOBILE, "norm_head"), 3.8),  # model card of timm/mobilenetv4_conv_small.e2400_r224_in1k
+        ("repvit_m0_9", ("head",), 5.1),  # README of THU-MIG/RepViT, branches and batch norms fused
+        ("hrnet_w18", HRNET, 21.30),  # mmpretrain's model zoo, as W48
+        ("hrnet_w48", HRNET, 77.47),
+        ("hrnet_w18_small", HRNET, 13.2),  # model card of timm/hrnet_w18_small.gluon_in1k
+        ("hrnet_w18_small_v2", HRNET, 15.6),  # model card of timm/hrnet_w18_small_v2.ms_in1k
+    ],
+)
+def test_backbones(name, parts, millions):
+    """Published with their ImageNet classifier."""
+    assert with_classifier(name, parts) / 1e6 == pytest.approx(millions, rel=0.01, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "extra", "millions"),
+    [
+        ("stdc-stdc1", None, 0, 8.29),
+        ("stdc-stdc2", None, 0, 12.33),
+        ("isa-resnet101d", 512, auxiliary(1024, 19) + 2 * 256, 56.81),
+        ("ocr-hrnet_w48", None, 0, 70.47),
+        ("fcn-hrnet_w48", None, 0, 65.94),
+    ],
+)
+def test_paddleseg(name, width, extra, millions):
+    """Params(M) of PaddleSeg's model zoo overview, Cityscapes, to 0.1 %.
+
+    Paddle counts batch norm's running mean and variance too; of these models ISA alone is exported with its auxiliary head.
+    """
+    model = on_meta(name, 19, width)
+    assert (parameters(model) + running_statistics(model) + extra) / 1e6 == pytest.approx(millions, rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -68,17 +147,10 @@ def test_mmsegmentation(name, width, extra, millions):
     assert (parameters(on_meta(name, 150, width)) + extra) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "millions"), [("deeplabv3-resnet101d", 256, 61.1), ("deeplabv3-resnet18d", 128, 13.6), ("psp-resnet18d", 128, 12.9)]
-)
-def test_distillation_papers(name, width, millions):
-    """Params of RDD's Cityscapes models, as later tables beside its results quote them.
-
-    Their deep stem is 64 wide, timm's 32; their auxiliary head a quarter of its input: 256 for ResNet-101, 64 for ResNet-18, like ours.
-    """
-    model = on_meta(name, 19, width, auxiliary=True)
-    extra = auxiliary(1024, 19) - parameters(model.auxiliary) if "101" in name else 0
-    assert (parameters(model) + extra) / 1e6 == pytest.approx(millions, rel=0.01)
+def test_distillation_papers_teacher():
+    """RDD's Cityscapes teacher, as later tables beside its results quote it: a wider stem, and an auxiliary head of 256 channels."""
+    model = on_meta("deeplabv3-resnet101d", 19, 256)
+    assert (parameters(model) + auxiliary(1024, 19)) / 1e6 == pytest.approx(61.1, rel=0.01)
 
 
 @pytest.mark.parametrize(("name", "mega"), [("stdc1", 813), ("stdc2", 1446)])

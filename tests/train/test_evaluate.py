@@ -165,21 +165,26 @@ def test_what_cannot_be_is_said(options, message):
 
 MEMORY = """
 import resource
-import numpy as np, torch
+import numpy as np
 from edgekd.models import Segmenter
 from edgekd.train.evaluate import predict
 from edgekd.train.inference import Inference
-model = Segmenter("lraspp-mobilenetv3_small_050", 19, output_stride=32, head_channels=16).eval()
 image = np.zeros((1024, 2048, 3), np.uint8)
-for inference in (Inference(native=True, scales=(1.75,), flip=True), Inference(native=True, window=(512, 1024), stride=(512, 512))):
-    predict(model, image, image[..., 0], (1024, 2048), inference=inference)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+for name, inference in (
+    ("deeplabv3-resnet18d", Inference(native=True)),
+    ("lraspp-mobilenetv3_small_050", Inference(native=True, window=(512, 1024), stride=(512, 512))),
+    ("lraspp-mobilenetv3_small_050", Inference(native=True, scales=(1.75,), flip=True)),
+):
+    predict(Segmenter(name, 19, head_channels=128).eval(), image, image[..., 0], (1024, 2048), inference=inference)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 
 
 def test_a_cityscapes_image_stays_within_two_gigabytes():
+    """The papers' student at output stride 8, whole; the other ways with a light model, because one image takes the student minutes."""
     result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    assert float(result.stdout) < 2, "peak resident GB"
+    peaks = [float(line) for line in result.stdout.split()]
+    assert len(peaks) == 3 and max(peaks) < 2, "peak resident GB, of the process so far"
 
 
 def test_from_the_command_line(tmp_path, tiny_file, edgekd):
