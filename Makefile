@@ -1,9 +1,11 @@
 # Everything runs in .venv, which `make install` makes; each target installs what it needs.
+# The runtime's tests run a second time in .venv-runtime, which is what a device has: neither PyTorch nor onnx.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+RUNTIME := .venv-runtime
 
-.PHONY: install quickstart test lint format clean
+.PHONY: install quickstart test test-runtime lint format clean
 
 install: $(INSTALLED)
 
@@ -15,8 +17,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/edgekd quickstart
 
-test: install
+test: install test-runtime
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-runtime: $(RUNTIME)/.installed
+	$(RUNTIME)/bin/python -m pytest -q tests/runtime
+
+$(RUNTIME)/.installed: deploy/pyproject.toml constraints.txt $(shell find deploy/edgekd_runtime -name '*.py')
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/pip install --disable-pip-version-check -c constraints.txt './deploy[onnxruntime,test]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check .
@@ -30,4 +40,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(RUNTIME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,7 @@ from edgekd.data.files import FileLayout
 from edgekd.report.columns import cells, label, title
 from edgekd.score import artifact_layout
 from edgekd.train.evaluate import pairs
-from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.backends import describe
 from edgekd_runtime.bench import Samples, bench_cases
 from edgekd_runtime.cases import Failed, for_each, plan, stop_at_failure
 from edgekd_runtime.errors import UsageError
@@ -44,13 +44,13 @@ def bench_models(
         threads: Numbers of CPU threads, 0 = the backend's default; each is measured.
         batches: Numbers of images a call; each is measured.
         accuracy: Score them too; without it no data is needed, and the latency is measured on noise.
-        limit: Score the first N images only.
+        limit: Score N images only, spread over the split.
         root: Folder of the data, where it has moved.
         power: Source of power, or None.
         idle_s: Seconds at rest, whose power is subtracted.
         failed: Told of each case that can't be measured; the first ends the benchmark by default.
     """
-    artifacts = for_each(plan(files, backends, threads, batches), lambda case: Artifact.load(case.file.parent), failed)
+    artifacts = for_each(plan(files, backends, threads, batches), lambda case: describe(case.file), failed)
     if not artifacts:
         return []
     first = next(iter(artifacts.values()))
@@ -106,11 +106,13 @@ def advice(measured: Sequence[Measurement]) -> list[str]:
             best = min(group, key=lambda one: one.latency["network"].p50_ms)
             sentences.append(f"{precision}: {best.backend} is the fastest here, {best.latency['network'].p50_ms:.2f} ms.")
     for one in measured:
-        expected = one.artifact.reduction.get("miou")
-        if expected and one.accuracy and expected - one.accuracy.miou > SATURATION:
+        written = one.artifact.reduction
+        same_images = one.accuracy is not None and one.images == written.get("images")
+        if one.accuracy and same_images and written["miou"] - one.accuracy.miou > SATURATION:
+            cure = "its 8-bit kernels saturate; export it with --weight-bits 7" if written.get("weight_bits") == 8 else "use another"
             sentences.append(
-                f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * expected:.2f} when its graph is "
-                "evaluated as written: this CPU's 8-bit kernels saturate; export it with --weight-bits 7."
+                f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * written['miou']:.2f} when its "
+                f"graph is evaluated as written, so this backend is not exact here: {cure}."
             )
         sentences += [f"{label(one)}: {sentence}" for sentence in one.warnings]
     return sentences

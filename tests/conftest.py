@@ -1,18 +1,20 @@
-"""Small data and small recipes that the tests share."""
+"""Small data and small recipes that the tests share.
 
+The runtime's tests run without PyTorch and edgekd, so each fixture imports what it needs of them.
+"""
+
+import contextlib
 import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from click.testing import CliRunner
 
-from edgekd.cli import main
-from edgekd.config import Recipe, validate
+with contextlib.suppress(ImportError):
+    import torch
 
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 def write_pair(image_file: Path, mask_file: Path, label: np.ndarray, seed: int = 0) -> None:
@@ -66,8 +68,10 @@ TINY = {
 
 
 @pytest.fixture
-def tiny() -> Recipe:
+def tiny():
     """A recipe that trains in seconds."""
+    from edgekd.config import Recipe, validate
+
     return validate(Recipe, TINY, "tiny")
 
 
@@ -84,6 +88,9 @@ def tiny_file(tmp_path, tiny) -> Path:
 @pytest.fixture
 def edgekd():
     """Run the command line; gives click's result, after checking that no traceback was shown."""
+    from click.testing import CliRunner
+
+    from edgekd.cli import main
 
     def run(*arguments: object, code: int = 0):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -2,7 +2,10 @@
 
 import sys
 
-from edgekd_runtime.cli import main
+try:
+    from edgekd_runtime.cli import main
+except KeyboardInterrupt:  # Ctrl-C while NumPy and OpenCV load
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

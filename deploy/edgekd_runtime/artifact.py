@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.classes import ClassSet
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_json, sha256, write_json
 
 SCHEMA_VERSION = 1
@@ -106,6 +106,19 @@ def find_models(path: str | Path) -> list[Path]:
     if not found:
         raise EdgeKDError(f"No exported model at {path}; make one with `edgekd export RUN`.")
     return found
+
+
+def only_model(path: str | Path) -> Path:
+    """The one model file at or below `path`.
+
+    Raises:
+        EdgeKDError: If there is none.
+        UsageError: If there are several.
+    """
+    files = find_models(path)
+    if len(files) > 1:
+        raise UsageError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
+    return files[0]
 
 
 def load_artifact(model_file: Path) -> Artifact:

@@ -13,13 +13,13 @@ from edgekd_runtime.backends import open_session
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.cases import Case, Failed, for_each, plan, stop_at_failure
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.latency import Timing, Turn, measure, summarise, warnings
+from edgekd_runtime.latency import Timing, Turn, device_warnings, measure, summarise, warnings
 from edgekd_runtime.measurement import Measurement, describe_device
 from edgekd_runtime.memory import peak_memory
 from edgekd_runtime.power import open_meter
-from edgekd_runtime.power.sampler import Sampler
+from edgekd_runtime.power.sampler import Energy, Sampler
 from edgekd_runtime.power.state import machine_state, throttling
-from edgekd_runtime.stages import stage_calls
+from edgekd_runtime.stages import stage_calls, with_parts
 
 Samples = Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 Source = Callable[[], tuple[int, Samples]]
@@ -72,13 +72,13 @@ def bench_cases(
         timing: Warm-up, duration and rounds; models and stages alternate within a round.
         image_file: What `image` was decoded from; its decoding is then timed too.
         samples: Labelled images; None = no accuracy.
-        power: Source for `edgekd_runtime.power.open_meter`; None = no energy.
+        power: Source for `edgekd_runtime.power.open_meter`; None = no energy. Where it fails midway, a warning takes its place.
         idle_s: Seconds at rest, whose power is subtracted; 0 = none is.
         progress: Told of each step.
         failed: Called with each case that can't be measured, while the others go on; raises by default.
 
     Raises:
-        EdgeKDError: What `failed` raises; or if the power can't be read.
+        EdgeKDError: What `failed` raises; or if the power can't be read to begin with.
     """
     report = progress or (lambda what, done, total: None)
 
@@ -95,6 +95,7 @@ def bench_cases(
         with Sampler(meter, idle_s) if meter else nullcontext() as sampler:
             turns = _time(subjects, timing, failed, report)
         state = {"before": before, "after": machine_state()}
+        energy = {case: _energy(sampler, case_turns, case.batch) for case, case_turns in turns.items()}
         scores = for_each(turns, lambda case: _accuracy(subjects[case].session, samples, report), failed)
     return [
         Measurement(
@@ -111,9 +112,15 @@ def bench_cases(
             device=describe_device(),
             batch=case.batch,
             peak_memory_bytes=subjects[case].peak_memory,
-            energy={stage: sampler.energy(turns[case][stage], case.batch) for stage in ("network", "end_to_end")} if sampler else {},
+            energy=energy[case][0],
             state=state,
-            warnings=[*warnings(latency["network"]), *throttling(**state)],
+            warnings=[
+                *subjects[case].session.notes,
+                *warnings(latency["network"]),
+                *device_warnings(latency),
+                *throttling(**state),
+                *energy[case][1],
+            ],
         )
         for case, (images, accuracy) in scores.items()
     ]
@@ -126,7 +133,7 @@ def _time(subjects: dict[Case, _Subject], timing: Timing, failed: Failed, report
     results = dict(zip(stages, measure(calls, timing, lambda done, total: report("latency", done, total)), strict=True))
 
     def turns_of(case: Case) -> dict[str, list[Turn]]:
-        return {stage: _turns(results[case, stage]) for stage in subjects[case].calls}
+        return with_parts({stage: _turns(results[case, stage]) for stage in subjects[case].calls})
 
     return for_each(subjects, turns_of, failed)
 
@@ -135,6 +142,16 @@ def _turns(result: list[Turn] | Exception) -> list[Turn]:
     if isinstance(result, Exception):
         raise result
     return result
+
+
+def _energy(sampler: Sampler | None, turns: dict[str, list[Turn]], batch: int) -> tuple[dict[str, Energy], list[str]]:
+    """Energy by stage, and why it is missing where the meter failed: the latencies are worth keeping without it."""
+    if sampler is None:
+        return {}, []
+    try:
+        return {stage: sampler.energy(turns[stage], batch) for stage in ("network", "end_to_end")}, []
+    except EdgeKDError as error:
+        return {}, [f"its energy is missing: {error}"]
 
 
 def _accuracy(session: Session, samples: Source | None, report: Progress) -> tuple[int, Accuracy | None]:

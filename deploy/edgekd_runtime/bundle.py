@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import atomic, decode, read_image, sha256
+from edgekd_runtime.files import atomic, decode, read_image, sha256, user_cache
 
 SCHEMA_VERSION = 1
+KEPT = 3
+"""Bundles that stay in the cache, the last ones used: each may hold a gigabyte of models and engines."""
 MANIFEST = "bundle.json"
 IMAGE, LABEL = "images/{:05d}.png", "labels/{:05d}.png"
 
@@ -38,11 +40,6 @@ class Bundle:
         """Folder of the exported models."""
         return self.folder / "models"
 
-    @property
-    def timing_cache(self) -> Path:
-        """TensorRT's measured tactics on this device."""
-        return self.folder / "tactics.timing"
-
     def image(self, index: int) -> Path:
         """File of a labelled image."""
         return self.folder / IMAGE.format(index)
@@ -58,11 +55,11 @@ class Bundle:
 
 def cache_folder() -> Path:
     """Where bundles are unpacked: `$XDG_CACHE_HOME/edgekd/bundles`, or the same in `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd" / "bundles"
+    return user_cache() / "bundles"
 
 
 def unpack(archive: Path) -> Bundle:
-    """Unpack what is not in the cache yet, or is there damaged.
+    """Unpack what is not in the cache yet, or is there damaged; of older bundles there, the last few stay.
 
     Raises:
         EdgeKDError: If the archive is damaged or of another schema, or the cache can't be written.
@@ -86,4 +83,17 @@ def unpack(archive: Path) -> Bundle:
                         raise EdgeKDError(damaged)
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise EdgeKDError(damaged) from error
+    _forget_old(folder, archive)
     return Bundle(folder, manifest["images"])
+
+
+def _forget_old(*used: Path) -> None:
+    """Remove the bundles of the cache, unpacked or copied there, that were not among the last `KEPT` used; these are used now."""
+    cache = cache_folder()
+    for path in used:
+        if path.parent == cache:
+            path.touch()
+    for pattern in ("*.pyz", "[0-9a-f]" * 16):
+        with suppress(FileNotFoundError):  # another program may remove the same
+            for old in sorted(cache.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()

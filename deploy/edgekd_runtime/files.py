@@ -134,6 +134,11 @@ def _truncated(data: NDArray[np.uint8]) -> bool:
     return content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < len(content) // 2
 
 
+def user_cache() -> Path:
+    """What may be made again: `$XDG_CACHE_HOME/edgekd`, or `~/.cache/edgekd`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """``HxW`` → (height, width).
 

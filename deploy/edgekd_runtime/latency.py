@@ -1,8 +1,12 @@
 """Timing like trtexec: warm up by time, measure by time and count, report its percentiles."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 SPREAD_LIMIT = 0.10
 """Above this the figures are noisy. trtexec's limit, a deviation of 2.5 %, is for a GPU that nothing else uses; on a CPU one pre-empted
@@ -10,6 +14,10 @@ call breaks it. Quartiles ignore such calls, and at 10 % the median of 100 calls
 DRIFT_LIMIT = 0.05
 """Above this the machine was not the same at the end as at the start: it throttled, or something else ran. Between two rounds of 20 quiet
 calls (spread 3 %) the median moves by less than 2 %."""
+COMPUTE_SPREAD_LIMIT, ENQUEUE_LIMIT = 0.025, 0.8
+"""trtexec's limits for a GPU: the variation of its computing time, and the host's time to hand it a frame over that."""
+MAX_BINS = 32
+"""Of a histogram: as many as a picture a few hundred pixels wide can show."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,8 @@ class Latency:
     Attributes:
         spread: Third minus first quartile, over the median.
         drift: Median of the last round over that of the first, minus 1.
+        histogram: Calls in equal steps from `min_ms` to `p95_ms`; those beyond are in the last, or stragglers would leave no room for
+            the others. Empty in older files.
     """
 
     min_ms: float
@@ -32,21 +42,43 @@ class Latency:
     throughput: float
     spread: float = 0.0
     drift: float = 0.0
+    histogram: tuple[int, ...] = ()
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> "Latency":
+        """From what `dataclasses.asdict` and JSON make of one."""
+        return Latency(**{**document, "histogram": tuple(document.get("histogram", ()))})
+
+
+class Parts(dict[str, float]):
+    """What a call returns that times its own parts: name → seconds."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Calls that followed each other: when they began and ended on `time.perf_counter`'s clock, and each one's seconds."""
+    """Calls that followed each other: when they began and ended on `time.perf_counter`'s clock, and each one's seconds.
+
+    `parts` are the seconds of each call's parts by name, where it returns `Parts`.
+    """
 
     start: float
     stop: float
     times: tuple[float, ...]
+    parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Trtexec's percentile of an ascending sequence: ``sorted[max(N-1-int((1-p/100)*N), 0)]``."""
     count = len(ordered)
     return ordered[max(count - 1 - int((100 - percent) * count / 100), 0)]  # in this order no rounding error moves the index
+
+
+def histogram(ordered: Sequence[float]) -> tuple[int, ...]:
+    """Ascending times → calls in √N steps, at most `MAX_BINS`, as `Latency.histogram` has them."""
+    low, high = ordered[0], percentile(ordered, 95)
+    bins = min(MAX_BINS, math.isqrt(len(ordered))) if high > low else 1
+    counts, _ = np.histogram(np.minimum(ordered, high), bins, (low, high))
+    return tuple(int(count) for count in counts)
 
 
 def summarise(turns: Sequence[Turn]) -> Latency:
@@ -66,6 +98,7 @@ def summarise(turns: Sequence[Turn]) -> Latency:
         throughput=len(ordered) / sum(turn.stop - turn.start for turn in turns),
         spread=(percentile(ordered, 75) - percentile(ordered, 25)) / median,
         drift=last / first - 1,
+        histogram=histogram(ordered),
     )
 
 
@@ -82,6 +115,20 @@ def warnings(latency: Latency) -> list[str]:
             f"drifting: the last round was {100 * abs(latency.drift):.0f} % {way} than the first (limit {100 * DRIFT_LIMIT:.0f} %); "
             "let it warm up or cool, and fix the clocks."
         )
+    return found
+
+
+def device_warnings(latency: Mapping[str, Latency]) -> list[str]:
+    """What trtexec warns of: a GPU that varies, or waits for the host; nothing where no device was timed apart."""
+    if "compute" not in latency:
+        return []
+    compute, enqueue, found = latency["compute"], latency["enqueue"], []
+    if compute.spread > COMPUTE_SPREAD_LIMIT:
+        found.append(
+            f"its GPU time varies by {100 * compute.spread:.1f} % (limit {100 * COMPUTE_SPREAD_LIMIT:g} %); lock the GPU's clocks."
+        )
+    if enqueue.p50_ms > ENQUEUE_LIMIT * compute.p50_ms:
+        found.append(f"the host needs {enqueue.p50_ms:.2f} ms to hand over a frame of {compute.p50_ms:.2f} ms: the GPU waits for it.")
     return found
 
 
@@ -132,10 +179,14 @@ def measure(
 
 def _repeat(call: Callable[[], object], seconds: float, iterations: int) -> Turn:
     times: list[float] = []
+    parts: dict[str, list[float]] = {}
     begin = start = time.perf_counter()
     while len(times) < iterations or start < begin + seconds:
-        call()
+        result = call()
         stop = time.perf_counter()
         times.append(stop - start)
         start = stop
-    return Turn(begin, start, tuple(times))
+        if isinstance(result, Parts):
+            for name, part in result.items():
+                parts.setdefault(name, []).append(part)
+    return Turn(begin, start, tuple(times), {name: tuple(each) for name, each in parts.items()})

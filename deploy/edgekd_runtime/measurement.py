@@ -76,7 +76,7 @@ class Measurement:
         """From what `to_json` gives."""
         typed: dict[str, Any] = {
             "artifact": Artifact.from_json(document["artifact"]),
-            "latency": {stage: Latency(**times) for stage, times in document["latency"].items()},
+            "latency": {stage: Latency.from_json(times) for stage, times in document["latency"].items()},
             "accuracy": accuracy_from_json(document["accuracy"]) if document["accuracy"] else None,
             "timing": Timing(**document["timing"]),
             "energy": {stage: Energy(**energy) for stage, energy in document["energy"].items()},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd_runtime.backends import open_session
+from edgekd_runtime.backends import BACKENDS, USUAL, open_session
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
 _ERRORS: dict[int, type[EdgeKDError]] = {kind.exit_code: kind for kind in (EdgeKDError, UsageError, MissingError)}
@@ -28,7 +28,8 @@ def peak_memory(model_file: Path, backend: str | None, threads: int, batch: int 
         EdgeKDError: If the model can't be loaded or run, or the process dies; the backend's own error otherwise.
     """
     package = str(Path(__file__).parents[1])  # of a bundle, the zip file
-    command = [sys.executable, "-m", "edgekd_runtime.memory", str(model_file), backend or "", str(threads), str(batch)]
+    known = BACKENDS.get(backend or USUAL.get(model_file.suffix, ""))
+    command = [sys.executable, "-m", known.program if known else __name__, str(model_file), backend or "", str(threads), str(batch)]
     paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": paths})
     if done.returncode < 0:
@@ -67,7 +68,8 @@ def _resident(field: str) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), 0)
 
 
-def _main(model_file: str, backend: str, threads: str, batch: str) -> int:
+def main(model_file: str, backend: str, threads: str, batch: str) -> int:
+    """Print the bytes; the exit status."""
     before = _resident("VmRSS")
     try:
         run_batches(Path(model_file), backend or None, int(threads), int(batch))
@@ -79,4 +81,4 @@ def _main(model_file: str, backend: str, threads: str, batch: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

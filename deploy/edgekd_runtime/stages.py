@@ -1,6 +1,6 @@
 """The stages of a frame, each as a call to time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,22 @@ from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.files import read_image
 from edgekd_runtime.image import fit
+from edgekd_runtime.latency import Turn
 
 STAGES = {
     "decode": "the file → RGB; only where there is a file",
     "preprocess": "RGB → the network's size",
     "network": "the bare call",
+    "h2d": "of it, by the GPU's own clock: the image to the GPU; this and the next three only where there is one",
+    "compute": "the network on the GPU",
+    "d2h": "its output to the host",
+    "enqueue": "the host's time to hand the frame over",
     "postprocess": "its output → class map at the image's size",
     "end_to_end": "all of them in one call",
 }
 """Name → what it is."""
+APART = "apart"
+"""A call of its own, not the one timed as ``network``: that one may replay a CUDA graph, in which nothing can be timed."""
 
 
 class Replay(Session):
@@ -62,5 +69,16 @@ def stage_calls(session: Session, image: NDArray[np.uint8], batch: int, file: Pa
         "network": lambda: session.run(ready),
         "postprocess": lambda: [replay.predict(fitted, size) for _ in range(batch)],
         "end_to_end": whole,
+        APART: lambda: session.run_apart(ready),
     }
-    return {name: call for name, call in calls.items() if file or name != "decode"}
+    absent = {"decode": file is None, APART: not session.run_apart(ready)}
+    return {name: call for name, call in calls.items() if not absent.get(name)}
+
+
+def with_parts(turns: Mapping[str, Sequence[Turn]]) -> dict[str, list[Turn]]:
+    """The turns of `stage_calls`, those of `APART` as one stage a part."""
+    stages = {name: list(each) for name, each in turns.items() if name != APART}
+    for turn in turns.get(APART, ()):
+        for name, times in turn.parts.items():
+            stages.setdefault(name, []).append(Turn(turn.start, turn.stop, times))
+    return stages

@@ -25,9 +25,21 @@ def _numbers(least: int) -> Callable[[click.Context, click.Parameter, str], tupl
     return convert
 
 
+def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """``a,b`` and ``c`` → (a, b, c)."""
+    return tuple(dict.fromkeys(name for value in values for name in value.split(",")))
+
+
 @click.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--backend", "backends", multiple=True, help="What runs the models; may be repeated. The usual one of each file otherwise.")
+@click.option(
+    "--backend",
+    "backends",
+    metavar="NAME[,NAME]",
+    multiple=True,
+    callback=_names,
+    help="What runs the models, each measured; torch and torch-compile run a run's own weights. The usual one of each file otherwise.",
+)
 @click.option(
     "--threads",
     metavar="N[,N]",
@@ -46,7 +58,9 @@ def _numbers(least: int) -> Callable[[click.Context, click.Parameter, str], tupl
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
 @click.option("--no-accuracy", is_flag=True, help="Latency only.")
-@click.option("--images", type=click.IntRange(min=1), help="Score the first N validation images only; with --device, send them.")
+@click.option(
+    "--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them."
+)
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
@@ -76,11 +90,14 @@ def command(
     markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """Latency, memory, power and mIoU of the same files: exported models, or folders that hold some."""
+    """Latency, memory, power and mIoU of the same files: exported models, folders that hold some, or runs.
+
+    A run stands for its exported models; for its weights in PyTorch where --backend names torch, or nothing was exported yet.
+    """
+    from edgekd.backends import model_files, register_torch
     from edgekd.bench import advice, bench_models, missed_gates, show
     from edgekd.device import DeviceOptions, bench_on_device
     from edgekd.report.columns import write_markdown
-    from edgekd_runtime.artifact import find_models
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
 
@@ -91,6 +108,7 @@ def command(
         raise UsageError("--idle-seconds needs --power, the source that is read.")
     if trt and not device:
         raise UsageError("--trt builds engines on the machine of --device; here, `edgekd export RUN --trt` does.")
+    register_torch()
     target = results or (models[0] if models[0].is_dir() else models[0].parent) / "bench.json"
     failures: list[EdgeKDError] = []
 
@@ -103,7 +121,7 @@ def command(
         measured = bench_on_device(device, models, there, target)
     else:
         measured = bench_models(
-            [file for path in models for file in find_models(path)],
+            model_files(models, backends),
             Timing(seconds=seconds),
             backends=backends,
             threads=threads,

@@ -1,17 +1,9 @@
 """`edgekd demo`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from edgekd_runtime.video import Frame
-
-INTERRUPTED = 130
-"""The shell's code for a program that Ctrl-C ended."""
 
 
 @click.command()
@@ -50,53 +42,32 @@ def command(
     file cut short it is 130.
     """
     from edgekd.console import progress
+    from edgekd_runtime.artifact import only_model
     from edgekd_runtime.backends import open_session
+    from edgekd_runtime.cli import INTERRUPTED
+    from edgekd_runtime.cli.demo import live_page, told_interruption
     from edgekd_runtime.errors import UsageError
     from edgekd_runtime.video import demo
 
     if out is None and address is None:
         raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
     with ExitStack() as stack:
-        show = stack.enter_context(_live(address)) if address else None
-        sessions = [stack.enter_context(open_session(_one(path), backend, threads)) for path in (model, compare) if path]
+        show = stack.enter_context(live_page(address)) if address else None
+        sessions = [stack.enter_context(open_session(only_model(path), backend, threads)) for path in (model, compare) if path]
         update = stack.enter_context(progress("demo"))
         try:
-            frames, rate = demo(
-                sessions[0],
-                video,
-                out,
-                compare=sessions[1] if compare else None,
-                opacity=opacity,
-                smooth=smooth or 0.0,
-                fps=fps,
-                show=show,
-                progress=update,
-            )
+            with told_interruption(out):
+                frames, rate = demo(
+                    sessions[0],
+                    video,
+                    out,
+                    compare=sessions[1] if compare else None,
+                    opacity=opacity,
+                    smooth=smooth or 0.0,
+                    fps=fps,
+                    show=show,
+                    progress=update,
+                )
         except KeyboardInterrupt:
-            click.echo(f"Interrupted; {f'{out} plays up to here' if out else 'nothing was written'}.", err=True)
             context.exit(INTERRUPTED)
     click.echo(f"{out or video}: {frames} frames, {rate:.1f} a second (decode, network, drawing and encoding together)")
-
-
-@contextmanager
-def _live(address: str) -> Iterator["Callable[[Frame], object]"]:
-    """The page, announced, with a warning where others can open it."""
-    from edgekd_runtime.video.serve import is_loopback, parse_address, serve
-
-    host, port = parse_address(address)
-    with serve((host, port)) as (live, url):
-        click.echo(f"Live at {url}", err=True)
-        if not is_loopback(host):
-            click.echo(f"Warning: anyone who can reach {host} on the network can watch; leave HOST out for this machine alone.", err=True)
-        yield live.show
-
-
-def _one(path: Path) -> Path:
-    """The only model at a path."""
-    from edgekd_runtime.artifact import find_models
-    from edgekd_runtime.errors import UsageError
-
-    files = find_models(path)
-    if len(files) > 1:
-        raise UsageError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
-    return files[0]

@@ -46,3 +46,7 @@ class Layout(ABC):
         Raises:
             EdgeKDError: If the image or mask is unreadable, sizes differ, or a label value is unknown; names the file.
         """
+
+    def spread(self, count: int | None = None) -> list[int]:
+        """Indices of so many samples, spread evenly over the split, in order; all of them where absent or too many."""
+        return [int(index) for index in np.linspace(0, len(self) - 1, min(count or len(self), len(self))).round()]

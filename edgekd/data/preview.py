@@ -17,8 +17,7 @@ def contact_sheet(layout: Layout, images: int) -> NDArray[np.uint8]:
         layout: A split.
         images: How many, at most its length.
     """
-    chosen = np.unique(np.linspace(0, len(layout) - 1, min(images, len(layout))).round().astype(int))
-    cells = [_cell(layout, int(index)) for index in chosen]
+    cells = [_cell(layout, index) for index in layout.spread(images)]
     height = max(len(cell) for cell in cells)
     blank = np.full((height, CELL_WIDTH, 3), 24, np.uint8)
     padded = [np.vstack([cell, blank[: height - len(cell)]]) for cell in cells]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from edgekd.console import Update, note
 from edgekd.data.files import FileLayout
 from edgekd.data.layout import Layout
 from edgekd_runtime.errors import EdgeKDError, MissingError
-from edgekd_runtime.files import atomic
+from edgekd_runtime.files import atomic, user_cache
 
 _NO_KEY = ""  # of a sample that is never kept
 
@@ -66,7 +65,7 @@ def scan(layout: Layout, name: str, split: str, root: str | None, update: Update
 
 def cache_folder() -> Path:
     """Where scans are kept: `$XDG_CACHE_HOME/edgekd`, or `~/.cache/edgekd`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
+    return user_cache()
 
 
 def _meaning(layout: Layout) -> str:

@@ -48,7 +48,7 @@ def write_bundle(
         sources: Runs, folders of exported models, or ``model.onnx`` files. Engines stay out: each device builds its own.
         out: The file.
         precisions: Only these; all where empty.
-        images: Put in the first so many validation images with their labels.
+        images: Put in so many validation images, spread over the split, with their labels.
         data_root: Folder of the data set, where it has moved.
 
     Raises:
@@ -106,7 +106,7 @@ def _samples(artifact: Artifact, images: int, root: str | None) -> Iterator[tupl
     from edgekd.score import artifact_layout
 
     layout = artifact_layout(artifact, root=root)
-    for index in range(min(images, len(layout))):
+    for index in layout.spread(images):
         sample = layout.read(index)
         yield IMAGE.format(index), _png(cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR))
         yield LABEL.format(index), _png(sample.label)

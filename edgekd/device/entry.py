@@ -8,20 +8,28 @@ if sys.version_info < (3, 10):  # noqa: UP036  (the device's Python, not the hos
 
 from pathlib import Path
 
-try:
-    import cv2  # noqa: F401
-    import numpy  # noqa: F401
-except ImportError as error:
-    sys.stderr.write(f"Error: {error}; install what is missing: {sys.executable} -m pip install numpy opencv-python-headless\n")
-    sys.exit(3)
 
-from edgekd_runtime.bundle import unpack
-from edgekd_runtime.cli import main
-from edgekd_runtime.errors import EdgeKDError
+def start() -> int:
+    """Unpack and run; the exit status."""
+    try:
+        import cv2  # noqa: F401
+        import numpy  # noqa: F401
+    except ImportError as error:
+        sys.stderr.write(f"Error: {error}; install what is missing: {sys.executable} -m pip install numpy opencv-python-headless\n")
+        return 3
+    from edgekd_runtime.bundle import unpack
+    from edgekd_runtime.cli import main
+    from edgekd_runtime.errors import EdgeKDError
+
+    try:
+        bundle = unpack(Path(__file__).parent)
+    except EdgeKDError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return error.exit_code
+    return main(bundle=bundle)
+
 
 try:
-    bundle = unpack(Path(__file__).parent)
-except EdgeKDError as error:
-    sys.stderr.write(f"Error: {error}\n")
-    sys.exit(error.exit_code)
-sys.exit(main(bundle=bundle))
+    sys.exit(start())
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -106,6 +106,6 @@ def evaluate(
 
 
 def pairs(layout: Layout, limit: int | None = None) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """(image, label) of a split, in order."""
-    for index in range(min(len(layout), limit or len(layout))):
+    """(image, label) of a split, in order; of so many samples spread over it where there is a limit."""
+    for index in layout.spread(limit):
         yield layout.read(index)

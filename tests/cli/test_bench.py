@@ -6,10 +6,13 @@ from functools import partial
 
 import pytest
 
+from edgekd.bench import advice
 from edgekd.data import open_layout
 from edgekd_runtime import latency
 from edgekd_runtime.artifact import Artifact
-from tests.runtime.test_bench import write_model
+from edgekd_runtime.measurement import Measurement
+from tests.report.realistic import realistic
+from tests.runtime.models import write_model
 
 QUICK = ("--no-accuracy", "--seconds", 0.1)
 
@@ -84,3 +87,21 @@ def test_threads_are_swept_and_batches_refused(models, edgekd):
 )
 def test_wrong_usage(models, edgekd, options, words):
     assert words in edgekd("bench", models / "one", *options, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("reduction", "words"),
+    [
+        ({"miou": 0.60, "images": 500, "weight_bits": 8}, "--weight-bits 7"),
+        ({"miou": 0.60, "images": 500, "weight_bits": 7}, "use another"),
+        ({"miou": 0.51, "images": 500, "weight_bits": 8}, None),  # within the tolerance
+        ({"miou": 0.60, "images": 24, "weight_bits": 8}, None),  # of other images: nothing can be said
+        ({}, None),
+    ],
+)
+def test_a_backend_that_is_not_exact_is_told_from_other_images(reduction, words):
+    (document,) = realistic(1)
+    one = Measurement.from_json(document)
+    scored = replace(one, artifact=replace(one.artifact, reduction=reduction), accuracy=replace(one.accuracy, miou=0.50))
+    told = [sentence for sentence in advice([scored]) if "evaluated as written" in sentence]
+    assert len(told) == (words is not None) and all(words in sentence for sentence in told)

@@ -45,8 +45,12 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
             write(np.full((48, 64, 3), 50 * index, np.uint8))
     edgekd("demo", tmp_path / "drive.mp4", "--model", model, "--out", tmp_path / "overlay.mp4")
     assert len(list(VideoReader(tmp_path / "overlay.mp4"))) == 5
-    edgekd("report", tmp_path / "student/export/bench.json", "--out", tmp_path / "r.html", "--picture", tmp_path / "r.svg")
+    results = tmp_path / "student/export/bench.json"
+    edgekd("report", results, "--out", tmp_path / "r.html", "--picture", tmp_path / "r.svg", "--samples", 2)
     html.parser.HTMLParser().feed((tmp_path / "r.html").read_text())
+    assert (tmp_path / "r.html").read_text().count("<figure><img") == 2 * (2 + 3)  # image, label and three files
+    (tmp_path / "student/export/int8/model.onnx").unlink()
+    assert "int8/model.onnx is not here" in edgekd("report", results, "--out", tmp_path / "r.html", "--samples", 2, code=1).stderr
     assert "<svg" in (tmp_path / "r.svg").read_text()
 
 
@@ -111,6 +115,7 @@ BAD = {
     "no GPU": (3, ["bench", "{model}", "--backend", "onnxruntime-cuda"], "pip install onnxruntime-gpu"),
     "no GPU to train on": (3, ["train", "--recipe", "{tiny}", "--set", "train.accelerator=cuda"], "sees no GPU"),
     "no results": (1, ["report", "{tmp}/none.json"], "Can't read"),
+    "data of no pictures": (2, ["report", "{other}", "--data-root", "."], "--data-root is for --samples"),
     "other results": (1, ["report", "{other}"], "is not a results file"),
     "parity missed": (4, ["export", "{run}", "--out", "{tmp}/o", "--max-logit-error", "0"], "was not written"),
     "an unknown precision": (2, ["export", "{run}", "--precision", "fp8"], "it takes fp32, fp16, bf16, int8"),

@@ -1,6 +1,7 @@
 """The one-file bundle, in a process that has neither PyTorch nor onnx nor an installed edgekd."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -15,12 +16,15 @@ from edgekd.device import write_bundle
 from edgekd_runtime.accuracy import score
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session
-from edgekd_runtime.bundle import unpack
+from edgekd_runtime.bundle import KEPT, unpack
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.trt.api import installed_family
 from edgekd_runtime.trt.cuda import no_gpu_reason
 from edgekd_runtime.video import VideoReader, video_writer
+from tests.runtime.models import write_model
 from tests.test_house import BLOCKER, HOST
+
+ALONE = Path(__file__).parents[2] / ".venv-runtime/bin/python"
 
 RUN = """
 import runpy
@@ -85,6 +89,39 @@ def test_unpacked_once_and_mended(bundle, exported):
     model.write_bytes(b"damaged")
     unpack(bundle)
     assert load_artifact(model).name == "m fp32"
+
+
+def test_the_last_few_bundles_stay_in_the_cache(exported, cache, tmp_path):
+    folders = []
+    for number in range(KEPT + 2):
+        model = write_model(tmp_path / f"run{number}/fp32", name=f"number {number}")
+        write_bundle([model], tmp_path / "b.pyz")
+        copied = cache / "bundles" / f"{number}.pyz"  # as a device gets it over ssh
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes((tmp_path / "b.pyz").read_bytes())
+        folders.append(unpack(copied).folder)
+        for used in (folders[-1], copied):
+            os.utime(used, (1e9 + number, 1e9 + number))
+        if number == KEPT - 1:
+            unpack(copied.with_name("0.pyz"))  # used again: newer than all
+    kept = {folders[0], folders[-1], folders[-2]}
+    assert {folder for folder in folders if folder.exists()} == kept and len(set(folders)) == KEPT + 2
+    assert sorted(file.name for file in copied.parent.glob("*.pyz")) == ["0.pyz", f"{KEPT}.pyz", f"{KEPT + 1}.pyz"]
+
+
+@pytest.mark.skipif(not ALONE.exists(), reason="there is no environment without PyTorch (make test-runtime makes it)")
+def test_every_verb_where_neither_torch_nor_onnx_was_ever_installed(bundle, tmp_path):
+    def run(*arguments):
+        done = subprocess.run([ALONE, "-I", bundle, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert json.loads(run("check", "--json"))["backends"]["onnxruntime-cpu"]["usable"]
+    assert "onnxruntime-cpu" in run("bench", "--seconds", "0.1")
+    with video_writer(tmp_path / "in.mp4", 15, (40, 56)) as write:
+        for index in range(4):
+            write(np.full((40, 56, 3), 60 * index, np.uint8))
+    assert "4 frames" in run("demo", str(tmp_path / "in.mp4"), "--out", str(tmp_path / "out.mp4"))
 
 
 def test_a_damaged_file_is_refused(bundle, tmp_path):

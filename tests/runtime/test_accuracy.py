@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from edgekd_runtime.accuracy import ConfusionMatrix, score
 from edgekd_runtime.errors import EdgeKDError
@@ -19,6 +17,9 @@ def images():
 
 
 def test_equals_torchmetrics(images):
+    torch = pytest.importorskip("torch", reason="torchmetrics is the judge, and PyTorch is not installed here")
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
     labels, predictions = images
     given = score(lambda image, size: image, zip(predictions, labels, strict=True), 6)
     p, y = torch.from_numpy(predictions).long(), torch.from_numpy(labels).long()
@@ -29,6 +30,15 @@ def test_equals_torchmetrics(images):
     }.items():
         assert getattr(given, name) == pytest.approx(float(metric(p, y)), abs=1e-6)
     np.testing.assert_allclose(given.iou, MulticlassJaccardIndex(6, ignore_index=255, average="none")(p, y).numpy(), atol=1e-6)
+
+
+def test_equals_counting_by_hand():
+    """Of 10 labelled pixels, class 0: 3 of 4 found and 1 too many; class 1: 5 of 6 found and 1 too many."""
+    label = np.array([[0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 255]], np.uint8)
+    said = np.array([[0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0]], np.uint8)
+    given = score(lambda image, size: image, [(said, label)], 2)
+    assert given.iou == pytest.approx((3 / 5, 5 / 7)) and given.miou == pytest.approx((3 / 5 + 5 / 7) / 2)
+    assert given.pixel_accuracy == pytest.approx(8 / 10) and given.mean_accuracy == pytest.approx((3 / 4 + 5 / 6) / 2)
 
 
 def test_a_class_that_never_occurs_is_left_out():

@@ -1,19 +1,23 @@
 """Backends: the same class map from each that can be used here, and a sentence from each that can't."""
 
+from collections import Counter
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 from edgekd_runtime.backends import BACKENDS, open_session, usable_backends
+from edgekd_runtime.backends.onnxruntime import cpu_note, placements
 from edgekd_runtime.check import check_machine
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
-from tests.runtime.test_trt import SIZE, export
+from tests.runtime.models import DATA, SIZE, write_model
+
+NO_OPENVINO = "OpenVINO is not installed (pip install openvino)"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model")
-    export(path)
-    return path / "model.onnx"
+    return write_model(tmp_path_factory.mktemp("model"))
 
 
 def test_backends_that_read_onnx_agree(model):
@@ -24,7 +28,7 @@ def test_backends_that_read_onnx_agree(model):
             with open_session(model, name, threads=1) as session:
                 assert session.backend == name and session.version
                 maps[name] = [session.class_map(image), session.predict(image, (80, 112))]
-    assert set(maps) >= {"onnxruntime-cpu", "openvino"}
+    assert "onnxruntime-cpu" in maps and ("openvino" in maps) == (find_spec("openvino") is not None)
     for small, large in maps.values():
         assert small.shape == SIZE and large.shape == (80, 112)
         assert (small == maps["onnxruntime-cpu"][0]).mean() > 0.999
@@ -32,6 +36,7 @@ def test_backends_that_read_onnx_agree(model):
 
 def test_a_result_outlives_the_next_call(model):
     """OpenVINO and TensorRT write into memory that the next call uses."""
+    pytest.importorskip("openvino", reason=NO_OPENVINO)
     rng = np.random.default_rng(1)
     with open_session(model, "openvino") as session:
         first = session.run(rng.integers(0, 256, (1, *SIZE, 3)).astype(np.uint8))
@@ -57,6 +62,7 @@ def test_a_backend_that_does_not_read_the_file_names_those_that_do(model):
 
 
 def test_a_damaged_model_is_told_by_openvino(model, tmp_path):
+    pytest.importorskip("openvino", reason=NO_OPENVINO)
     from dataclasses import replace
 
     from edgekd_runtime.artifact import load_artifact
@@ -73,4 +79,31 @@ def test_the_check_lists_everything():
     found = check_machine()
     assert set(found["backends"]) == set(BACKENDS) and set(found["builders"]) == {"tensorrt", "tensorrt-rtx"}
     assert all(one["detail"] for group in ("backends", "builders") for one in found[group].values())
-    assert found["backends"]["openvino"]["usable"] and found["device"]["cores"] >= 1
+    assert found["backends"]["onnxruntime-cpu"]["usable"] and found["device"]["cores"] >= 1
+
+
+def test_nodes_are_counted_by_where_they_ran(model, tmp_path):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "nodes")
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    (provider, operators), *others = placements(session, {"image": np.zeros((1, *SIZE, 3), np.uint8)}).items()
+    assert provider == "CPUExecutionProvider" and not others
+    assert operators["Conv"] == 1 and operators["Cast"] == 2 and operators["ArgMax"] == 1
+
+
+def test_nodes_that_a_gpu_left_to_the_cpu_are_told():
+    """No GPU was at hand: the counts are made up."""
+    on_gpu = {"CUDAExecutionProvider": Counter(Conv=90, Relu=6)}
+    assert cpu_note(on_gpu) == ()
+    (said,) = cpu_note(on_gpu | {"CPUExecutionProvider": Counter(ArgMax=1, Shape=3)})
+    assert said.startswith("4 of its 100 nodes ran on the CPU (3 Shape, 1 ArgMax)")
+
+
+def test_the_committed_models_are_what_their_script_writes():
+    onnx = pytest.importorskip("onnx", reason="onnx wrote them, and is not installed here")
+    from tests.runtime.data import make
+
+    for name, batch in make.FILES.items():
+        assert onnx.load(DATA / name) == make.model(batch)

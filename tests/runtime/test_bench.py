@@ -6,53 +6,30 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from edgekd_runtime import bench as module
 from edgekd_runtime import memory
-from edgekd_runtime.artifact import Artifact, load_artifact
-from edgekd_runtime.backends import open_session
+from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.backends import open_session, usable_backends
 from edgekd_runtime.bench import bench, bench_cases
 from edgekd_runtime.cases import Case, plan
-from edgekd_runtime.classes import ClassSet, default_palette
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.files import sha256, write_image
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.memory import peak_memory
 from edgekd_runtime.stages import stage_calls
+from tests.runtime.models import SIZE, write_model
 from tests.runtime.test_power import ORIN_NANO, tool
 
-SIZE = (40, 56)
 QUICK = Timing(warmup_s=0.01, settle_s=0, seconds=0.02, iterations=4, rounds=2)
-
-
-def write_model(folder, batch=1, name="tiny", size=SIZE):
-    """One convolution into 5 classes with its sidecar: quick to write, quick to run. A `batch` of None is any."""
-    weight = np.random.default_rng(0).normal(size=(5, 3, 9, 9)).astype(np.float32)
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["planes", "weight"], ["logits"], pads=[4] * 4),
-        helper.make_node("ArgMax", ["logits"], ["best"], axis=1, keepdims=0),
-        helper.make_node("Cast", ["best"], ["classes"], to=TensorProto.UINT8),
-    ]
-    entry = helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, *size, 3])
-    result = helper.make_tensor_value_info("classes", TensorProto.UINT8, [batch, *size])
-    graph = helper.make_graph(nodes, "tiny", [entry], [result], [numpy_helper.from_array(weight, "weight")])
-    folder.mkdir(parents=True)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "model.onnx")
-    classes, digest = ClassSet(tuple("abcde"), default_palette(5)), sha256(folder / "model.onnx")
-    Artifact(name, "tiny", "none", size, "classes", "fp32", classes, (0.5,) * 3, (0.5,) * 3, 18, digest, "source").save(folder)
-    return folder / "model.onnx"
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """One image at a time, any batch, and a file that is no model."""
     path = tmp_path_factory.mktemp("models")
-    files = {name: write_model(path / name, batch) for name, batch in (("static", 1), ("dynamic", None), ("damaged", 1))}
+    files = {name: write_model(path / name, batch) for name, batch in (("static", "one"), ("dynamic", "any"), ("damaged", "one"))}
     files["damaged"].write_bytes(b"no model")
     replace(load_artifact(files["static"]), sha256=sha256(files["damaged"])).save(path / "damaged")
     return files
@@ -127,10 +104,13 @@ def test_stages_do_what_they_say(models, image, tmp_path):
 
 def test_batches_are_swept_where_the_export_allows_it(models, image):
     told = []
-    cases = plan([models["dynamic"], models["static"]], ["onnxruntime-cpu", "openvino"], (1,), (1, 4))
+    backends = [name for name in ("onnxruntime-cpu", "openvino") if usable_backends()[name][0]]
+    cases = plan([models["dynamic"], models["static"]], backends, (1,), (1, 4))
     measured = bench_cases(cases, image, QUICK, failed=lambda case, error: told.append(str(error)))
-    assert [one.batch for one in measured] == [1, 4, 1, 4, 1, 1]
-    assert len(told) == 2 and all("static/model.onnx does not take 4 images" in said and "--max-batch 4" in said for said in told)
+    assert [one.batch for one in measured] == [1, 4] * len(backends) + [1] * len(backends)
+    assert len(told) == len(backends) and all(
+        "static/model.onnx does not take 4 images" in said and "--max-batch 4" in said for said in told
+    )
     one, four = measured[:2]
     assert four.latency["network"].min_ms > one.latency["network"].min_ms  # a call is of all of its images
     assert four.images_per_second == 4 * four.latency["network"].throughput
@@ -166,3 +146,14 @@ def test_energy_is_of_the_frames(models, image, tmp_path, monkeypatch):
     assert energy.watts == pytest.approx(6.626, rel=0.2) and energy.idle_watts == pytest.approx(6.626, rel=0.2)
     assert abs(energy.joules_per_frame) < 0.5 * 6.626 / measured.latency["end_to_end"].throughput  # nearly all of it was there at rest
     assert set(measured.state) == {"before", "after"}
+
+
+def test_a_meter_that_dies_midway_takes_no_latency_along(models, image, tmp_path, monkeypatch):
+    tool(tmp_path / "bin", "tegrastats", f'for i in 1 2 3; do echo "{ORIN_NANO}"; sleep 0.03; done')
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(module, "peak_memory", lambda *case: None)
+    (measured,) = bench_cases([Case(models["static"], None, 1)], image, replace(QUICK, seconds=0.2), power="tegrastats")
+    assert measured.latency["network"].count >= 4 and measured.energy == {}
+    (said,) = [one for one in measured.warnings if "energy" in one]
+    assert "its energy is missing: tegrastats did not tell the power (tegrastats ended before" in said
+    assert measured.to_json()["energy"] == {}

@@ -1,16 +1,23 @@
 """`python -m edgekd_runtime` in a process that has neither PyTorch nor onnx."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import urllib.request
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.backends import usable_backends
+from edgekd_runtime.cli import main
 from edgekd_runtime.video import VideoReader, video_writer
-from tests.runtime.test_trt import export
+from tests.runtime.models import write_model
+from tests.runtime.test_power import ORIN_NANO, tool
 from tests.test_house import BLOCKER, HOST
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("device") / "fp32"
-    path.mkdir()
-    export(path)
-    return path
+    return write_model(tmp_path_factory.mktemp("device") / "fp32").parent
 
 
 def device(*arguments, code=0):
@@ -46,15 +50,15 @@ def test_build(folder):
 
 
 def test_bench_and_demo(folder, tmp_path):
-    said = device(
-        "bench", folder, "--backend", "onnxruntime-cpu", "--backend", "openvino", "--seconds", 0.2, "--results", tmp_path / "r.json"
-    )
-    assert [line.split()[2] for line in said.stdout.splitlines()] == ["onnxruntime-cpu", "openvino"]
-    assert len(json.loads((tmp_path / "r.json").read_text())["measurements"]) == 2
+    usable = [name for name in ("onnxruntime-cpu", "openvino") if usable_backends()[name][0]]
+    flags = [word for name in usable for word in ("--backend", name)]
+    said = device("bench", folder, *flags, "--seconds", 0.2, "--results", tmp_path / "r.json")
+    assert [line.split()[2] for line in said.stdout.splitlines()] == usable
+    assert len(json.loads((tmp_path / "r.json").read_text())["measurements"]) == len(usable)
     with video_writer(tmp_path / "in.mp4", 15, (40, 56)) as write:
         for index in range(4):
             write(np.full((40, 56, 3), 60 * index, np.uint8))
-    device("demo", tmp_path / "in.mp4", "--model", folder, "--out", tmp_path / "out.mp4")
+    device("demo", tmp_path / "in.mp4", "--model", folder, "--out", tmp_path / "out.mp4", "--smooth", 0.8, "--opacity", 0)
     assert len(list(VideoReader(tmp_path / "out.mp4"))) == 4
 
 
@@ -63,3 +67,48 @@ def test_what_is_wrong_is_one_sentence(folder, tmp_path):
     (tmp_path / "model.engine").write_bytes(b"")
     said = device("bench", tmp_path / "model.engine", code=1).stderr
     assert said.startswith("Error: Can't read") and "model.json" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--smooth", "0.5"], "0.5 is not inside 0.5 to 1"),
+        (["--opacity", "1.5"], "1.5 is not from 0 to 1"),
+        (["--fps", "0"], "0 is not inside 0 to inf"),
+        (["--fps", "fast"], "invalid number value: 'fast'"),
+        (["--out", "x.mp4", "--model", "none"], "No exported model at none"),
+        ([], "Nothing to do with the frames"),
+    ],
+)
+def test_a_demo_that_cannot_be(flags, words, folder, capsys):
+    try:
+        code = main(["demo", "in.mp4", "--model", str(folder), *flags])
+    except SystemExit as ended:  # argparse's own
+        code = ended.code
+    assert code == (1 if "none" in flags else 2) and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["bench", "demo"])
+def test_ctrl_c_is_130_without_a_traceback(verb, folder, tmp_path):
+    """Once the power meter, or the page, says that the verb is at work."""
+    tool(tmp_path / "bin", "tegrastats", f'echo >&2 at work\nwhile true; do echo "{ORIN_NANO}"; sleep 0.05; done')
+    with video_writer(tmp_path / "in.avi", 10, (40, 56)) as write:
+        for _ in range(200):
+            write(np.zeros((40, 56, 3), np.uint8))
+    flags = {"bench": [folder, "--power", "tegrastats"], "demo": [tmp_path / "in.avi", "--model", folder, "--serve", "0"]}[verb]
+    command = [sys.executable, "-m", "edgekd_runtime", verb, *(str(flag) for flag in flags)]
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"}
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed)
+    try:
+        said = process.stderr.readline()
+        assert said.startswith({"bench": "at work", "demo": "Live at"}[verb])
+        if verb == "demo":
+            with urllib.request.urlopen(said.split()[-1] + "stream", timeout=60) as stream:
+                assert stream.readline()  # a frame has come
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert verb == "bench" or "Interrupted; nothing was written." in said

@@ -1,10 +1,12 @@
 """Percentiles by trtexec's rule, noise and drift, and measuring with a call of known length."""
 
+import json
 import time
+from dataclasses import asdict
 
 import pytest
 
-from edgekd_runtime.latency import Timing, Turn, measure, percentile, summarise, warnings
+from edgekd_runtime.latency import Latency, Timing, Turn, measure, percentile, summarise, warnings
 
 
 def turn(*milliseconds):
@@ -27,6 +29,20 @@ def test_summary_of_known_times():
 def test_spread_is_between_the_quartiles_and_ignores_a_few_slow_calls():
     assert summarise([turn(*range(1, 101))]).spread == pytest.approx((75 - 25) / 50)
     assert summarise([turn(*[10] * 90, *[500] * 10)]).spread == 0
+
+
+def test_histogram_counts_every_call_and_lets_no_straggler_stretch_it():
+    latency = summarise([turn(*[10] * 50, *[14.5] * 40, *[20] * 9, 500)])
+    assert latency.histogram == (50, 0, 0, 0, 40, 0, 0, 0, 0, 10) and latency.p95_ms == 20
+    assert summarise([turn(7, 7, 7)]).histogram == (3,)
+    assert len(summarise([turn(*range(1, 5001))]).histogram) == 32
+
+
+def test_latency_survives_json():
+    latency = summarise([turn(*range(1, 101))])
+    assert Latency.from_json(json.loads(json.dumps(asdict(latency)))) == latency
+    older = {key: value for key, value in asdict(latency).items() if key != "histogram"}
+    assert Latency.from_json(older).histogram == ()
 
 
 def test_warns_of_noise_and_of_drift_each_by_itself():

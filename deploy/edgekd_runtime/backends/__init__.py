@@ -19,11 +19,13 @@ class Backend:
         reads: Suffix of the model files that it runs.
         open: (model file, sidecar, CPU threads) → session.
         version: Of the library; raises MissingError where the backend can't be used here.
+        program: Module that knows this backend and, run by itself, does what `edgekd_runtime.memory` does.
     """
 
     reads: str
     open: Callable[[Path, Artifact, int], Session]
     version: Callable[[], str]
+    program: str = "edgekd_runtime.memory"
 
 
 def _onnxruntime(provider: str, name: str) -> Backend:
@@ -41,6 +43,17 @@ BACKENDS: dict[str, Backend] = {
 }
 USUAL = {".onnx": "onnxruntime-cpu"}
 """What runs a file where no backend is named; an engine's sidecar names its own."""
+DESCRIBED: dict[str, Callable[[Path], Artifact]] = {}
+"""Suffix → what describes such files, where that is no sidecar: whoever adds backends of its own adds to all three."""
+
+
+def describe(model_file: Path) -> Artifact:
+    """What a model file is: its sidecar, checked, for an exported one.
+
+    Raises:
+        EdgeKDError: If the sidecar is missing, or the file is not the one that it describes.
+    """
+    return DESCRIBED.get(model_file.suffix, load_artifact)(model_file)
 
 
 def usual_backend(model_file: Path, artifact: Artifact) -> str:
@@ -61,7 +74,7 @@ def open_session(model_file: Path, backend: str | None = None, threads: int = 0)
         MissingError: If it is not installed or has no device here.
         EdgeKDError: If the model can't be loaded.
     """
-    artifact = load_artifact(model_file)
+    artifact = describe(model_file)
     backend = backend or usual_backend(model_file, artifact)
     if backend not in BACKENDS:
         raise UsageError(f"Unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}.")

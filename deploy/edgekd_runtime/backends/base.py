@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.image import fit, fit_classes
+from edgekd_runtime.latency import Parts
 
 
 class Session(ABC):
@@ -18,15 +19,24 @@ class Session(ABC):
         artifact: The model's sidecar.
         backend: Name of the backend, with the device.
         version: Of the library that runs it.
+        notes: What the reader of its figures should know, in sentences.
     """
 
     artifact: Artifact
     backend: str
     version: str
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def run(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """The bare network call: contiguous uint8 1×H×W×3 of the artifact's size → its output as it is."""
+
+    def run_apart(self, image: NDArray[np.uint8]) -> Parts:
+        """`run`, its output thrown away, timed on the device: seconds of ``h2d``, ``compute``, ``d2h`` and the host's ``enqueue``.
+
+        Empty where there is no device apart from the CPU.
+        """
+        return Parts()
 
     def close(self) -> None:  # noqa: B027  (optional to override)
         """Free what the backend holds; nothing by default."""

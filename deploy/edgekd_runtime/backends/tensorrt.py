@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.latency import Parts
 from edgekd_runtime.trt.api import trt, use_family
-from edgekd_runtime.trt.cuda import gpu_description, open_cuda
-from edgekd_runtime.trt.engine import require_fitting_engine
+from edgekd_runtime.trt.cuda import StepTimer, gpu_description, open_cuda
+from edgekd_runtime.trt.engine import deserialise, rebuild_command, require_fitting_engine
 from edgekd_runtime.trt.layers import engine_layers, require_engine_precision
 
 
@@ -34,15 +35,13 @@ class TensorRTSession(Session):
         version = require(family)
         require_fitting_engine(model_file, artifact, version, gpu_description())
         self._cuda = open_cuda()
-        self._logger = trt.Logger(trt.Logger.ERROR)
-        self._runtime = trt.Runtime(self._logger)
-        # such a plan carries code of its own; this one is ours, by its hash
-        self._runtime.engine_host_code_allowed = bool(artifact.engine["options"]["version_compatible"])
-        engine = self._runtime.deserialize_cuda_engine(model_file.read_bytes())
-        if engine is None:
-            raise EdgeKDError(f"TensorRT can't load {model_file}; build it again with `edgekd export RUN --trt`.")
-        require_engine_precision(engine_layers(engine), artifact)
-        self.engine, self._context = engine, engine.create_execution_context()
+        self._loaded = deserialise(model_file.read_bytes(), host_code=bool(artifact.engine["options"]["version_compatible"]))
+        if self._loaded is None:
+            again = rebuild_command(artifact, model_file.parent)
+            raise EdgeKDError(f"TensorRT can't load {model_file}; build it again here: {again}.")
+        self.engine = self._loaded.engine
+        require_engine_precision(engine_layers(self.engine), artifact)
+        self._context = self.engine.create_execution_context()
         self.artifact, self.backend, self.version = artifact, family, version
         self._prepare(family)
 
@@ -58,21 +57,40 @@ class TensorRTSession(Session):
         for name, address in self._addresses.items():
             self._context.set_tensor_address(name, address)
 
-        def launch() -> None:
-            self._cuda.upload(self._addresses[entry], self._input)
+        def execute() -> None:
             if not self._context.execute_async_v3(self._cuda.stream):
                 raise EdgeKDError(f"{family} failed to run {self.artifact.name}.")
-            self._cuda.download(self._output, self._addresses[result])
+
+        self._steps = {
+            "h2d": lambda: self._cuda.upload(self._addresses[entry], self._input),
+            "compute": execute,
+            "d2h": lambda: self._cuda.download(self._output, self._addresses[result]),
+        }
+
+        def launch() -> None:
+            for step in self._steps.values():
+                step()
 
         launch()  # the first run sets up what a graph can't record
         self._cuda.synchronise()
         self._launch = self._cuda.capture(launch)
+        self._timer = StepTimer(self._cuda, self._steps)
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        np.copyto(self._input, image)
+        self._take(image)
         self._launch()
         self._cuda.synchronise()
         return self._output.copy()
+
+    def run_apart(self, image: NDArray[np.uint8]) -> Parts:
+        self._take(image)
+        return self._timer.run()
+
+    def _take(self, image: NDArray[np.uint8]) -> None:
+        if image.shape != self._input.shape:
+            one, given = ("x".join(map(str, array.shape)) for array in (self._input, image))
+            raise UsageError(f"A TensorRT session runs one image at a time, {one}, not {given}; leave --batch out for engines.")
+        np.copyto(self._input, image)
 
     def close(self) -> None:
         self._cuda.close()

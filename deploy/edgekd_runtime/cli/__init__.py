@@ -13,6 +13,18 @@ INTERRUPTED = 130
 """The shell's code for a program that Ctrl-C ended."""
 
 
+def make_parser(bundle: Bundle | None = None) -> argparse.ArgumentParser:
+    """What reads the command line; `bundle` as for `main`."""
+    name = "python3 BUNDLE" if bundle else "python -m edgekd_runtime"
+    parser = argparse.ArgumentParser(prog=name, description="Check this device, build engines, measure models, paint videos.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for verb, module in VERBS.items():
+        one = verbs.add_parser(verb, help=module.HELP)
+        one.set_defaults(run=module.run, bundle=bundle)
+        module.arguments(one, bundle)
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -> int:
     """Run one verb.
 
@@ -23,14 +35,7 @@ def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -
     Returns:
         The exit status.
     """
-    name = "python3 BUNDLE" if bundle else "python -m edgekd_runtime"
-    parser = argparse.ArgumentParser(prog=name, description="Check this device, build engines, measure models, paint videos.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for verb, module in VERBS.items():
-        one = verbs.add_parser(verb, help=module.HELP)
-        one.set_defaults(run=module.run, bundle=bundle)
-        module.arguments(one, bundle)
-    given = parser.parse_args(arguments)
+    given = make_parser(bundle).parse_args(arguments)
     try:
         given.run(given)
     except EdgeKDError as error:

@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> None:
         failures.append(error)
         print(f"Not measured: {error}", file=sys.stderr)
 
-    engines = [built_engine(source, given.bundle) for source in onnx_models(given.models)] if given.trt else []
+    engines = [built_engine(source) for source in onnx_models(given.models)] if given.trt else []
     files = list(dict.fromkeys([*(file for path in given.models for file in find_models(path)), *engines]))
     labelled = given.bundle is not None and given.bundle.images > 0
     noise = np.random.default_rng(0).integers(0, 256, (*load_artifact(files[0]).size, 3)).astype(np.uint8)
@@ -72,6 +72,8 @@ def _tell(measured: list[Measurement], results: Path | None) -> None:
     to_stdout = results == Path("-")
     for one in measured:
         print(_line(one), file=sys.stderr if to_stdout else sys.stdout)
+        for sentence in () if to_stdout else one.warnings:  # whoever reads the document has them
+            print(f"  {sentence}", file=sys.stderr)
     if to_stdout:
         _print_results(measured)
     elif results:

@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--workspace", type=int, default=0, metavar="MiB")
     parser.add_argument("--level", type=int, default=3, choices=range(6))
-    parser.add_argument("--timing-cache", type=Path, default=bundle.timing_cache if bundle else None)
+    parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, where absent")
     parser.add_argument("--max-batch", type=int, default=1)
     parser.add_argument("--dla-core", type=int)
     parser.add_argument("--version-compatible", action="store_true")
@@ -67,11 +67,11 @@ def engine_folder(source: Path) -> Path:
     return source.parent.with_name(f"{load_artifact(source).precision}-trt")
 
 
-def built_engine(source: Path, bundle: Bundle | None) -> Path:
+def built_engine(source: Path) -> Path:
     """The engine of an ONNX file, built where none of it fits this device yet."""
     family, out = installed_family(), engine_folder(source)
     if not _fits(out, source, family):
-        write_engine(source, out, family, BuildOptions(timing_cache=bundle.timing_cache if bundle else None), Progress())
+        write_engine(source, out, family, BuildOptions(), Progress())
     return out / "model.engine"
 
 

@@ -1,18 +1,19 @@
 """`demo`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edgekd_runtime.artifact import find_models
+from edgekd_runtime.artifact import only_model
 from edgekd_runtime.backends import BACKENDS, open_session
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.video import Frame, demo
-from edgekd_runtime.video.serve import parse_address, serve
+from edgekd_runtime.video.serve import is_loopback, parse_address, serve
 
 HELP = "overlay video from a video, into a file or live in the browser"
 
@@ -24,6 +25,9 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--compare", type=Path, metavar="MODEL", help="drawn beside the first")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--serve", metavar="[HOST:]PORT", help="show it live in the browser; to this machine alone without HOST")
+    parser.add_argument("--smooth", type=_between(0.5, 1, inside=True), default=0.0, help="steady the classes over time, e.g. 0.8")
+    parser.add_argument("--opacity", type=_between(0, 1), default=0.5, help="of the colours")
+    parser.add_argument("--fps", type=_between(0, math.inf, inside=True), help="frame rate of images, a camera or a stream")
     parser.add_argument("--backend", choices=BACKENDS)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 = the backend's default")
 
@@ -38,29 +42,52 @@ def run(given: argparse.Namespace) -> None:
         raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
     shown = Progress()
     with ExitStack() as stack:
-        show = stack.enter_context(_live(given.serve)) if given.serve else None
-        models = [_only(path) for path in (given.model, given.compare) if path]
+        show = stack.enter_context(live_page(given.serve)) if given.serve else None
+        models = [only_model(path) for path in (given.model, given.compare) if path]
         sessions = [stack.enter_context(open_session(file, given.backend, given.threads)) for file in models]
-        frames, rate = demo(
-            sessions[0],
-            given.video,
-            given.out,
-            compare=sessions[1] if given.compare else None,
-            show=show,
-            progress=lambda done, total: shown("demo", done, total),
-        )
-    print(f"{given.out or given.video}: {frames} frames, {rate:.1f} a second")
+        with told_interruption(given.out):
+            frames, rate = demo(
+                sessions[0],
+                given.video,
+                given.out,
+                compare=sessions[1] if given.compare else None,
+                opacity=given.opacity,
+                smooth=given.smooth,
+                fps=given.fps,
+                show=show,
+                progress=lambda done, total: shown("demo", done, total),
+            )
+    print(f"{given.out or given.video}: {frames} frames, {rate:.1f} a second (decode, network, drawing and encoding together)")
 
 
 @contextmanager
-def _live(address: str) -> Iterator[Callable[[Frame], object]]:
-    with serve(parse_address(address)) as (live, url):
+def live_page(address: str) -> Iterator[Callable[[Frame], object]]:
+    """The page, announced on stderr, with a warning where others can open it."""
+    host, port = parse_address(address)
+    with serve((host, port)) as (live, url):
         print(f"Live at {url}", file=sys.stderr, flush=True)
+        if not is_loopback(host):
+            print(f"Warning: anyone who can reach {host} on the network can watch; leave HOST out for this machine alone.", file=sys.stderr)
         yield live.show
 
 
-def _only(path: Path) -> Path:
-    files = find_models(path)
-    if len(files) > 1:
-        raise UsageError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
-    return files[0]
+@contextmanager
+def told_interruption(out: Path | None) -> Iterator[None]:
+    """Say on stderr what Ctrl-C left, and let it go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Interrupted; {f'{out} plays up to here' if out else 'nothing was written'}.", file=sys.stderr)
+        raise
+
+
+def _between(least: float, most: float, inside: bool = False) -> Callable[[str], float]:
+    """A number from `least` to `most`, or `inside` of them."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not (least < value < most if inside else least <= value <= most):
+            raise argparse.ArgumentTypeError(f"{text} is not {'inside' if inside else 'from'} {least:g} to {most:g}")
+        return value
+
+    return number

@@ -2,6 +2,7 @@
 
 import importlib
 import time
+from contextlib import suppress
 from typing import Any
 
 from edgekd_runtime.errors import MissingError
@@ -36,4 +37,5 @@ class NVMLMeter(Meter):
         return self._energy.add(self._nvml.nvmlDeviceGetPowerUsage(self._gpu) / 1e3)
 
     def close(self) -> None:
-        self._nvml.nvmlShutdown()
+        with suppress(self._nvml.NVMLError):  # a GPU that has gone must not take the measurement along
+            self._nvml.nvmlShutdown()
