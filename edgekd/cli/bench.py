@@ -58,9 +58,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
 @click.option("--no-accuracy", is_flag=True, help="Latency only.")
-@click.option(
-    "--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them."
-)
+@click.option("--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
