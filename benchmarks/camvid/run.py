@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
     parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS), help="students to run, by name")
+    parser.add_argument("--train-only", action="store_true", help="leave the exported files for later, e.g. with rows divided over cores")
     arguments = parser.parse_args()
     out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
     results = HERE / "results" / arguments.recipe.stem
@@ -149,7 +150,8 @@ def main() -> None:
     teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {student.teacher for student in students}]
     for job in teachers + jobs:
         trained(job, data, results)
-    deployed([job for job in jobs if job.seed == 0], results)
+    if not arguments.train_only:
+        deployed([job for job in jobs if job.seed == 0], results)
 
 
 if __name__ == "__main__":

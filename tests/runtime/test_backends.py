@@ -1,5 +1,7 @@
 """Backends: the same class map from each that can be used here, and a sentence from each that can't."""
 
+import subprocess
+import sys
 from collections import Counter
 from importlib.util import find_spec
 
@@ -107,3 +109,23 @@ def test_the_committed_models_are_what_their_script_writes():
 
     for name, batch in make.FILES.items():
         assert onnx.load(DATA / name) == make.model(batch)
+
+
+AFTER_TWO_MODELS = """
+import gc, os, signal, sys
+from pathlib import Path
+from edgekd_runtime.backends import open_session
+
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+sessions = [open_session(Path(sys.argv[1]), "openvino") for _ in range(2)]
+while sessions:
+    sessions.pop(0).close()
+    gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_is_handled_after_two_models_have_gone(model):
+    pytest.importorskip("openvino", reason=NO_OPENVINO)
+    done = subprocess.run([sys.executable, "-c", AFTER_TWO_MODELS, str(model)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import EdgeKDError, MissingError
+from edgekd_runtime.signal_stack import signal_stack_kept
 
 INSTALL = "pip install openvino"
 _HINTS = {"fp16": "f16", "bf16": "bf16"}
@@ -38,12 +39,13 @@ class OpenVINOSession(Session):
         hint = _HINTS.get(artifact.precision.rpartition("-")[2], "f32")
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
         try:
-            self._compiled = openvino.Core().compile_model(str(model_file), "CPU", settings)
+            with signal_stack_kept():
+                self._compiled = openvino.Core().compile_model(str(model_file), "CPU", settings)
+                self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise EdgeKDError(f"OpenVINO can't load {model_file}: {str(error).strip().splitlines()[-1]}") from error
         executed = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.version += f" ({executed})"  # a CPU without such units computes in f32 all the same, and the record should say so
-        self._request = self._compiled.create_infer_request()
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         # a view of the request's memory, which the next call overwrites
