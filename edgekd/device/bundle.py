@@ -106,10 +106,10 @@ def _samples(artifact: Artifact, images: int, root: str | None) -> Iterator[tupl
     from edgekd.score import artifact_layout
 
     layout = artifact_layout(artifact, root=root)
-    for index in layout.spread(images):
+    for number, index in enumerate(layout.spread(images)):
         sample = layout.read(index)
-        yield IMAGE.format(index), _png(cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR))
-        yield LABEL.format(index), _png(sample.label)
+        yield IMAGE.format(number), _png(cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR))
+        yield LABEL.format(number), _png(sample.label)
 
 
 def _png(pixels: NDArray[Any]) -> bytes:

@@ -168,9 +168,10 @@ def test_images_inside_measure_what_the_host_measures(tmp_path, camvid, exported
     made = write_bundle([folder], tmp_path / "student.pyz", images=3)
     assert (made.images, made.data) == (3, "camvid val")
     inside = unpack(made.file)
-    assert (inside.sample(1)[0] == layout.read(1).image).all() and (inside.sample(1)[1] == layout.read(1).label).all()
+    second = layout.read(layout.spread(3)[1])
+    assert (inside.sample(1)[0] == second.image).all() and (inside.sample(1)[1] == second.label).all()
     said = on_device(made.file, "bench", "--seconds", 0.1, "--results", tmp_path / "r.json").stdout
     (one,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
     with open_session(folder / "model.onnx") as session:
-        expected = score(session.predict, [layout.read(index) for index in range(3)], 11)
+        expected = score(session.predict, [layout.read(index) for index in layout.spread(3)], 11)
     assert one["images"] == 3 and one["accuracy"]["miou"] == pytest.approx(expected.miou, abs=1e-6) and "mIoU" in said
