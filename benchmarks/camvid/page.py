@@ -94,7 +94,7 @@ def deployed_table(document: dict[str, Any], rows: list[Row]) -> list[str]:
 
 def draw_gains(runs: Runs, rows: list[Row], out: Path) -> None:
     """Every seed's gain as a dot, the mean as a bar, the spread of the student alone as a band."""
-    shown = sorted((row for row in rows if gains(runs, row.name)), key=lambda row: mean(gains(runs, row.name)))
+    shown = sorted((row for row in rows if row.name != BASELINE and gains(runs, row.name)), key=lambda row: mean(gains(runs, row.name)))
     figure, axes = plt.subplots(figsize=(7, 0.32 * len(shown) + 1))
     alone = [100 * one["miou"] for one in runs[BASELINE].values()]
     if len(alone) > 1:
