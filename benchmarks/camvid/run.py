@@ -61,13 +61,14 @@ def machine() -> dict[str, Any]:
 
 
 def train(job: Job, data: Data) -> None:
-    """Train a job, from where it was cut off if it was."""
+    """Train a job, from where it was cut off if it was; what a killed part cost is then missing, which ``resumed`` tells."""
     spent = job.folder / "spent.json"
-    before = read_json(spent)["cpu_seconds"] if spent.is_file() else 0.0
+    before = read_json(spent) if spent.is_file() else {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     begin = time.perf_counter()
     resume = RunFolder(job.folder).last.exists()
     cpu = edgekd("distill" if job.row.teacher else "train", "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data))
-    write_json(spent, {"cpu_seconds": before + cpu, "wall_seconds": time.perf_counter() - begin, "resumed": resume})
+    wall = time.perf_counter() - begin
+    write_json(spent, {"cpu_seconds": before["cpu_seconds"] + cpu, "wall_seconds": before["wall_seconds"] + wall, "resumed": resume})
 
 
 def trained(job: Job, data: Data, results: Path) -> None:

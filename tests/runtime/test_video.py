@@ -57,17 +57,20 @@ def test_a_failed_demo_leaves_no_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
+class Interrupted(Brightness):
+    """Ctrl-C on the fifth frame."""
+
+    calls = 0
+
+    def class_map(self, image):
+        self.calls += 1
+        if self.calls == 5:
+            raise KeyboardInterrupt
+        return super().class_map(image)
+
+
 def test_ctrl_c_leaves_a_playable_file(tmp_path):
     write(tmp_path / "in.avi", 9, (48, 64))
-
-    class Interrupted(Brightness):
-        calls = 0
-
-        def class_map(self, image):
-            self.calls += 1
-            if self.calls == 5:
-                raise KeyboardInterrupt
-            return super().class_map(image)
 
     with pytest.raises(KeyboardInterrupt):
         demo(Interrupted(), tmp_path / "in.avi", tmp_path / "out.avi")
@@ -120,15 +123,6 @@ def test_ctrl_c_is_the_end_of_a_camera(tmp_path, monkeypatch):
     write(tmp_path / "camera.avi", 9, (48, 64))
     camera = CaptureReader(cv2.VideoCapture(str(tmp_path / "camera.avi")), "no camera", endless=True)
     monkeypatch.setattr("edgekd_runtime.video.play.open_frames", lambda source, fps: camera)
-
-    class Interrupted(Brightness):
-        calls = 0
-
-        def class_map(self, image):
-            self.calls += 1
-            if self.calls == 5:
-                raise KeyboardInterrupt
-            return super().class_map(image)
 
     assert demo(Interrupted(), "0", tmp_path / "out.avi")[0] == 4
     assert len(list(VideoReader(tmp_path / "out.avi"))) == 4
