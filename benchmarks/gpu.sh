@@ -23,7 +23,7 @@ for family in $(usable builders); do
     "$PYTHON" -m edgekd export "$OUT/run/distilled" --out "$OUT/run/$family" --precision fp32,fp16,int8,int8-fp16 --calib-images 16 --trt --family "$family"
     "$PYTHON" -m edgekd bench "$OUT/run/$family" --results "$OUT/$family.json" || echo "$family: engines built, not run"
 done
-"$PYTHON" -m edgekd bench "$OUT/run/distilled/export" $(for name in $(usable backends); do echo "--backend $name"; done) --results "$OUT/backends.json"
+"$PYTHON" -m edgekd bench "$OUT/run/distilled" $(for name in $(usable backends); do echo "--backend $name"; done) --results "$OUT/backends.json"
 "$PYTHON" benchmarks/losses.py --quick --out "$OUT/losses.json"
 "$PYTHON" benchmarks/step.py --out "$OUT/step.json"
 if [ "$ACCELERATOR" = cuda ]; then "$PYTHON" -m pytest -q -m cuda tests; fi
