@@ -1,10 +1,12 @@
 """From a recipe to a finished run: which recipe each part has, which objective it stands for, and the teacher that comes first."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from edgekd.config import Recipe, TaskRecipe, load_recipe
 from edgekd.console import note, progress
@@ -127,6 +129,11 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     if not resume:
         run.refuse_if_taken(overwrite)
     fabric = launch(recipe.train)
+    with run.held() if fabric.is_global_zero else nullcontext():
+        return _train(fabric, recipe, run, layouts, resume=resume, overwrite=overwrite)
+
+
+def _train(fabric: Fabric, recipe: Recipe, run: RunFolder, layouts: tuple[Layout, Layout], *, resume: bool, overwrite: bool) -> State:
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
     _check_batch(recipe, objective.student, fabric.world_size)

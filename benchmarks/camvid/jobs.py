@@ -68,7 +68,7 @@ class Job:
 _DIFFICULTY = ("--set", "task.weighting=difficulty")
 
 
-def _method(name: str, title: str, *options: str, teacher: str = "teacher", seeds: int = 1) -> Row:
+def _method(name: str, title: str, *options: str, teacher: str = "teacher", seeds: int = 3) -> Row:
     return Row(name, title, ("--method", *(options or (name,))), teacher, seeds)
 
 
@@ -78,10 +78,10 @@ TEACHERS = (
 )
 STUDENTS = (
     Row("alone", "student alone", seeds=3),
-    _method("cwd", "CWD", seeds=3),
-    _method("rdd", "RDD", seeds=3),
-    _method("fakd-cwd", "FAKD-CWD", "fakd", seeds=3),
-    _method("fakd-pd", "FAKD-PD", seeds=3),
+    _method("cwd", "CWD"),
+    _method("rdd", "RDD"),
+    _method("fakd-cwd", "FAKD-CWD", "fakd"),
+    _method("fakd-pd", "FAKD-PD"),
     _method("pd", "PD"),
     _method("rdd-cwd", "RDD on top of CWD", "cwd", *_DIFFICULTY),
     _method("skds", "SKDS"),
@@ -90,6 +90,6 @@ STUDENTS = (
     _method("at", "AT"),
     _method("dsd", "DSD"),
     _method("fitnet", "FitNet"),
-    _method("lad", "LAD", teacher="lad-teacher", seeds=3),
-    _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher", seeds=3),
+    _method("lad", "LAD", teacher="lad-teacher"),
+    _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher"),
 )

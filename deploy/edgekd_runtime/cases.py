@@ -28,8 +28,9 @@ def plan(files: Sequence[Path], backends: Sequence[str] = (), threads: Sequence[
     """Every file on every backend that reads it, with every number of threads and images; each once.
 
     Raises:
-        UsageError: If a backend is unknown.
+        UsageError: If a backend is unknown, or reads none of the files.
     """
+    _require(backends, files)
     return list(
         dict.fromkeys(
             Case(file, backend, count, batch)
@@ -43,12 +44,20 @@ def plan(files: Sequence[Path], backends: Sequence[str] = (), threads: Sequence[
 
 def _fitting(file: Path, backends: Sequence[str]) -> Sequence[str | None]:
     """The backends among these that read the file; an engine runs on what built it, whatever is named for the other files."""
-    unknown = [name for name in backends if name not in BACKENDS]
-    if unknown:
-        raise UsageError(f"Unknown backend {unknown[0]!r}; choose one of {', '.join(BACKENDS)}.")
     if not backends or file.suffix not in USUAL:
         return [None]
     return [name for name in backends if BACKENDS[name].reads == file.suffix] or backends
+
+
+def _require(backends: Sequence[str], files: Sequence[Path]) -> None:
+    """That each backend is known and has something to run: one left out without a word would look as if it had been measured."""
+    suffixes = {file.suffix for file in files}
+    for name in backends:
+        if name not in BACKENDS:
+            raise UsageError(f"Unknown backend {name!r}; choose one of {', '.join(BACKENDS)}.")
+        if (reads := BACKENDS[name].reads) not in suffixes:
+            fitting = [other for other, backend in BACKENDS.items() if backend.reads in suffixes]
+            raise UsageError(f"{name} runs {reads} files only, and {files[0]} is none, nor is any other here; use {' or '.join(fitting)}.")
 
 
 def stop_at_failure(case: Case, error: EdgeKDError) -> None:

@@ -1,6 +1,9 @@
 """The run folder: `recipe.yaml`, `metrics.jsonl`, `last.pt`, `best.safetensors`, `README.md`, TensorBoard events."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,27 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object a line: training and validation."""
         return self.path / "metrics.jsonl"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing this run meanwhile, such as one that outlived the command that started it.
+
+        Raises:
+            EdgeKDError: If one writes it already, or the folder can't be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise EdgeKDError(f"Can't write {self.path}: {error.strerror}; choose another --out.") from error
+        with lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with this process; its loader's children don't inherit it
+            except BlockingIOError as error:
+                raise EdgeKDError(
+                    f"Another process is training into {self.path}; wait for it or stop it, or choose another --out."
+                ) from error
+            yield
 
     def begin(self, recipe: Recipe, overwrite: bool = False) -> None:
         """Start a fresh run here.

@@ -128,7 +128,7 @@ BAD = {
     "no model to inspect": (1, ["inspect", "{tmp}/none.onnx"], "no such file"),
     "no ONNX file": (1, ["inspect", "{fake}"], "is no ONNX file"),
     "another kind of file": (2, ["inspect", "{other}"], "neither a .onnx nor a .engine"),
-    "an engine for ONNX Runtime": (2, ["bench", "{model}", "--backend", "tensorrt"], "tensorrt does not run"),
+    "an engine for ONNX Runtime": (2, ["bench", "{model}", "--backend", "tensorrt"], "tensorrt runs .engine files only"),
     "nothing to fine-tune": (2, ["distill", "--recipe", "{tiny}", "--qat"], "give its run folder as --recipe"),
     "nothing to resume": (1, ["train", "--resume", "--out", "/nowhere/run"], "is no run"),
     "resume otherwise": (2, ["train", "--resume", "--out", "{run}", "--steps", "9"], "leave --steps out"),

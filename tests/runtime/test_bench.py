@@ -50,6 +50,8 @@ def test_the_plan_sweeps_what_each_file_can(tmp_path):
     ]
     with pytest.raises(UsageError, match="Unknown backend 'tpu'"):
         plan([onnx], ["tpu"])
+    with pytest.raises(UsageError, match=r"tensorrt runs \.engine files only, and .*model\.onnx is none.* use onnxruntime-cpu or"):
+        plan([onnx], ["openvino", "tensorrt"])  # not left out without a word
 
 
 def test_models_that_fail_do_not_stop_the_others(models, image):

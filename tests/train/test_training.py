@@ -204,6 +204,19 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path, tiny):
     assert (tmp_path / "run/last.pt").read_bytes() == before
 
 
+def test_one_process_writes_a_run_at_a_time(tmp_path, tiny):
+    hold = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    recipe, run = with_train(pipeline.student_part(tiny), steps=1), tmp_path / "run"
+    run.mkdir()
+    with subprocess.Popen([sys.executable, "-c", hold, run / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(EdgeKDError, match=f"Another process is training into {run}"):
+            pipeline.train(recipe, run)
+        other.kill()
+    assert not (run / "recipe.yaml").exists()
+    pipeline.train(recipe, run)
+
+
 def test_what_cannot_train_is_refused_first(tmp_path, tiny):
     with pytest.raises(UsageError, match="batch_size 4 can't be split"):
         pipeline.train(with_train(pipeline.student_part(tiny), accumulate=3), tmp_path / "run")
