@@ -1,6 +1,6 @@
 """ONNX Runtime latency as `edgekd bench` measures it, against a bare loop over the same session on the same input.
 
-python benchmarks/latency.py MODEL [MODEL ...] [--out benchmarks/results/latency.json] [--rounds 60] [--threads 1]
+python benchmarks/latency.py MODEL [MODEL ...] [--out benchmarks/results/latency.json] [--rounds 60] [--threads 1 2]
 
 Each round times a stretch of both, in an order that alternates; the ratio of a round is of their medians, and the result is the
 median of those ratios. `bench` stands for what it runs: `edgekd_runtime.latency.measure` over the network stage of `stage_calls`.
@@ -61,11 +61,15 @@ def row_of(model: Path, rounds: int, seconds: float, threads: int) -> dict[str, 
         "model": session.artifact.model,
         "size": session.artifact.size,
         "backend": f"{session.backend} {session.version}",
+        "threads": threads,
         "median_ratio": statistics.median(ratios),
         "quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
         "rounds": measured,
     }
-    print(f"{row['model']} {row['size']}: median ratio {row['median_ratio']:.4f}, quartiles {row['quartiles']}", flush=True)
+    print(
+        f"{row['model']} {row['size']}, {threads} thread(s): median ratio {row['median_ratio']:.4f}, quartiles {row['quartiles']}",
+        flush=True,
+    )
     return row
 
 
@@ -75,13 +79,12 @@ def main() -> None:
     parser.add_argument("--out", default="benchmarks/results/latency.json")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.1)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     arguments = parser.parse_args()
-    rows = [row_of(model, arguments.rounds, arguments.seconds, arguments.threads) for model in arguments.models]
+    rows = [row_of(model, arguments.rounds, arguments.seconds, threads) for model in arguments.models for threads in arguments.threads]
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "device": describe_device(),
-        "threads": arguments.threads,
         "rows": rows,
     }
     write_json(Path(arguments.out), document)

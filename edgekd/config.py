@@ -3,20 +3,25 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
 
 from edgekd_runtime.errors import UsageError
 
 RECIPES = Path(__file__).parent / "recipes"
+SMALLEST = 32
+"""Pixels on a side: what the deepest feature map of most backbones is a single pixel of."""
 
 
 class Strict(BaseModel):
     """Base of everything a YAML file may hold: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+Side = Annotated[int, Field(ge=SMALLEST)]
 
 
 class DataRecipe(Strict):
@@ -40,8 +45,8 @@ class DataRecipe(Strict):
     options: dict[str, Any] = {}
     train: str = "train"
     val: str = "val"
-    size: tuple[PositiveInt, PositiveInt]
-    crop: tuple[PositiveInt, PositiveInt] | None = None
+    size: tuple[Side, Side]
+    crop: tuple[Side, Side] | None = None
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     flip: float = Field(0.5, ge=0, le=1)
     color: float = Field(0.0, ge=0, lt=1)
@@ -116,7 +121,7 @@ class TaskRecipe(Strict):
 
     weighting: Literal["plain", "difficulty"] = "plain"
     auxiliary: float = Field(0.4, ge=0)
-    class_weights: list[float] | None = None
+    class_weights: list[NonNegativeFloat] | None = None
     detail: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
@@ -127,6 +132,12 @@ class TaskRecipe(Strict):
     reduction: Literal["kept", "all"] = "kept"
     blend: bool = False
 
+    @model_validator(mode="after")
+    def _some_class_counts(self) -> "TaskRecipe":
+        if self.class_weights is not None and not any(self.class_weights):
+            raise ValueError("class_weights are all 0, so no class would be learnt")
+        return self
+
 
 class TransferRecipe(BaseModel):
     """One transferred loss; further keys are the method's own options, checked against its signature.
@@ -136,7 +147,7 @@ class TransferRecipe(BaseModel):
         weight: Of the loss; None = the method's published weight.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     method: str
     weight: float | None = Field(None, ge=0)
 
@@ -189,7 +200,7 @@ class TrainRecipe(Strict):
     ema: float | None = Field(None, gt=0, lt=1)
     start: str | None = None
     fake_quant: Literal[7, 8] | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=1 << 32)
     val_every: int | None = Field(None, ge=1)
     log_every: int = Field(10, ge=1)
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"

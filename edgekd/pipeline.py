@@ -126,6 +126,9 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     """
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     run = RunFolder(folder)
+    for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
+        if source is not None and folder.resolve() in (Path(source).resolve(), Path(source).resolve().parent):
+            raise UsageError(f"{folder} is this run's own {name}, and would be written over; choose another --out.")
     if not resume:
         run.refuse_if_taken(overwrite)
     fabric = launch(recipe.train)

@@ -40,7 +40,14 @@ def test_assignments_are_yaml():
         ("trian.steps=5", r"unknown key 'trian'; did you mean 'train'"),
         ("train.steps=0", r"train.steps: input should be greater than or equal to 1, not 0"),
         ("train.optimizer=adam", r"train.optimizer: input should be 'sgd' or 'adamw', not 'adam'"),
-        ("data.size=[1]", r"data.size.1"),
+        ("data.size=[64]", r"data.size.1"),
+        ("data.size=[31,64]", r"data.size.0: input should be greater than or equal to 32, not 31"),
+        ("data.scale=[0.5,.inf]", r"data.scale.1: input should be a finite number"),
+        ("train.lr=.nan", r"train.lr: "),
+        ("train.seed=9223372036854775807", r"train.seed: input should be less than 4294967296"),
+        ("task.class_weights=[1,-1]", r"task.class_weights.1: input should be greater than or equal to 0"),
+        ("task.class_weights=[0,0]", r"class_weights are all 0"),
+        ("transfer=[{method: cwd, weight: .inf}]", r"weight: input should be a finite number"),
         ("teacher.model.nam=x", r"unknown key 'teacher.model.nam'; did you mean 'name'"),
     ],
 )
@@ -60,4 +67,4 @@ def test_unknown_recipes_and_broken_files(tmp_path):
 
 def test_missing_sections_are_named():
     with pytest.raises(UsageError, match="student: field required"):
-        validate(Recipe, {"name": "x", "data": {"layout": "camvid", "size": [1, 1]}}, "x")
+        validate(Recipe, {"name": "x", "data": {"layout": "camvid", "size": [64, 64]}}, "x")

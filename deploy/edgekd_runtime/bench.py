@@ -17,7 +17,7 @@ from edgekd_runtime.latency import Timing, Turn, device_warnings, measure, summa
 from edgekd_runtime.measurement import Measurement, describe_device
 from edgekd_runtime.memory import peak_memory
 from edgekd_runtime.power import open_meter
-from edgekd_runtime.power.sampler import Energy, Sampler
+from edgekd_runtime.power.sampler import LEAST_READINGS, Energy, Sampler
 from edgekd_runtime.power.state import machine_state, throttling
 from edgekd_runtime.stages import stage_calls, with_parts
 
@@ -25,6 +25,7 @@ Samples = Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 Source = Callable[[], tuple[int, Samples]]
 """Gives the number of labelled images and an iterable of them."""
 Progress = Callable[[str, int, int], None]
+NOT_SCORED = 0, None
 """Called with (what, done, all)."""
 
 
@@ -98,7 +99,7 @@ def bench_cases(
         energy = {case: _energy(sampler, case_turns, case.batch) for case, case_turns in turns.items()}
         scores = for_each(turns, lambda case: _accuracy(subjects[case].session, samples, report), failed)
     return [
-        Measurement(
+        Measurement(  # also where it could not be scored: its latency was measured, and `failed` has been told
             artifact=subjects[case].session.artifact,
             path=str(case.file),
             size_bytes=case.file.stat().st_size,
@@ -106,8 +107,8 @@ def bench_cases(
             backend_version=subjects[case].session.version,
             threads=case.threads,
             latency=(latency := {stage: summarise(stage_turns) for stage, stage_turns in turns[case].items()}),
-            accuracy=accuracy,
-            images=images,
+            accuracy=scores.get(case, NOT_SCORED)[1],
+            images=scores.get(case, NOT_SCORED)[0],
             timing=timing,
             device=describe_device(),
             batch=case.batch,
@@ -122,7 +123,7 @@ def bench_cases(
                 *energy[case][1],
             ],
         )
-        for case, (images, accuracy) in scores.items()
+        for case in turns
     ]
 
 
@@ -145,13 +146,16 @@ def _turns(result: list[Turn] | Exception) -> list[Turn]:
 
 
 def _energy(sampler: Sampler | None, turns: dict[str, list[Turn]], batch: int) -> tuple[dict[str, Energy], list[str]]:
-    """Energy by stage, and why it is missing where the meter failed: the latencies are worth keeping without it."""
+    """Energy by stage, and what is wrong with it; it is missing where the meter failed: the latencies are worth keeping without it."""
     if sampler is None:
         return {}, []
     try:
-        return {stage: sampler.energy(turns[stage], batch) for stage in ("network", "end_to_end")}, []
+        energy = {stage: sampler.energy(turns[stage], batch) for stage in ("network", "end_to_end")}
     except EdgeKDError as error:
         return {}, [f"its energy is missing: {error}"]
+    readings = sampler.readings(turns["network"])
+    doubt = f"its energy rests on {readings:.1f} readings a turn (limit {LEAST_READINGS}); measure longer with --seconds."
+    return energy, [doubt] if readings < LEAST_READINGS else []
 
 
 def _accuracy(session: Session, samples: Source | None, report: Progress) -> tuple[int, Accuracy | None]:

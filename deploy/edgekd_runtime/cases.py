@@ -46,7 +46,7 @@ def _fitting(file: Path, backends: Sequence[str]) -> Sequence[str | None]:
     """The backends among these that read the file; an engine runs on what built it, whatever is named for the other files."""
     if not backends or file.suffix not in USUAL:
         return [None]
-    return [name for name in backends if BACKENDS[name].reads == file.suffix] or backends
+    return [name for name in backends if BACKENDS[name].reads == file.suffix] or backends  # none: opening it will say why
 
 
 def _require(backends: Sequence[str], files: Sequence[Path]) -> None:
@@ -57,7 +57,8 @@ def _require(backends: Sequence[str], files: Sequence[Path]) -> None:
             raise UsageError(f"Unknown backend {name!r}; choose one of {', '.join(BACKENDS)}.")
         if (reads := BACKENDS[name].reads) not in suffixes:
             fitting = [other for other, backend in BACKENDS.items() if backend.reads in suffixes]
-            raise UsageError(f"{name} runs {reads} files only, and {files[0]} is none, nor is any other here; use {' or '.join(fitting)}.")
+            mend = f"use {' or '.join(fitting)}" if fitting else "give a model.onnx, a model.engine, or a folder that holds some"
+            raise UsageError(f"{name} runs {reads} files only, and {files[0]} is none, nor is any other here; {mend}.")
 
 
 def stop_at_failure(case: Case, error: EdgeKDError) -> None:

@@ -22,6 +22,12 @@ class MissingError(EdgeKDError):
     exit_code = 3
 
 
+class StoppedError(EdgeKDError):
+    """Ctrl-C ended it; the message says what is kept and how to go on. The code is the shell's for that."""
+
+    exit_code = 130
+
+
 class GateError(EdgeKDError):
     """A quality gate was missed: parity, accuracy drop or latency budget."""
 

@@ -14,7 +14,7 @@ call breaks it. Quartiles ignore such calls, and at 10 % the median of 100 calls
 DRIFT_LIMIT = 0.05
 """Above this the machine was not the same at the end as at the start: it throttled, or something else ran. Between two rounds of 20 quiet
 calls (spread 3 %) the median moves by less than 2 %."""
-COMPUTE_SPREAD_LIMIT, ENQUEUE_LIMIT = 0.025, 0.8
+COMPUTE_DEVIATION_LIMIT, ENQUEUE_LIMIT = 0.025, 0.8
 """trtexec's limits for a GPU: the variation of its computing time, and the host's time to hand it a frame over that."""
 MAX_BINS = 32
 """Of a histogram: as many as a picture a few hundred pixels wide can show."""
@@ -26,6 +26,7 @@ class Latency:
 
     Attributes:
         spread: Third minus first quartile, over the median.
+        deviation: Standard deviation over the mean, which trtexec calls the variation; 0 in older files.
         drift: Median of the last round over that of the first, minus 1.
         histogram: Calls in equal steps from `min_ms` to `p95_ms`; those beyond are in the last, or stragglers would leave no room for
             the others. Empty in older files.
@@ -41,6 +42,7 @@ class Latency:
     count: int
     throughput: float
     spread: float = 0.0
+    deviation: float = 0.0
     drift: float = 0.0
     histogram: tuple[int, ...] = ()
 
@@ -97,6 +99,7 @@ def summarise(turns: Sequence[Turn]) -> Latency:
         count=len(ordered),
         throughput=len(ordered) / sum(turn.stop - turn.start for turn in turns),
         spread=(percentile(ordered, 75) - percentile(ordered, 25)) / median,
+        deviation=float(np.std(ordered) / np.mean(ordered)),
         drift=last / first - 1,
         histogram=histogram(ordered),
     )
@@ -123,9 +126,9 @@ def device_warnings(latency: Mapping[str, Latency]) -> list[str]:
     if "compute" not in latency:
         return []
     compute, enqueue, found = latency["compute"], latency["enqueue"], []
-    if compute.spread > COMPUTE_SPREAD_LIMIT:
+    if compute.deviation > COMPUTE_DEVIATION_LIMIT:
         found.append(
-            f"its GPU time varies by {100 * compute.spread:.1f} % (limit {100 * COMPUTE_SPREAD_LIMIT:g} %); lock the GPU's clocks."
+            f"its GPU time varies by {100 * compute.deviation:.1f} % (limit {100 * COMPUTE_DEVIATION_LIMIT:g} %); lock the GPU's clocks."
         )
     if enqueue.p50_ms > ENQUEUE_LIMIT * compute.p50_ms:
         found.append(f"the host needs {enqueue.p50_ms:.2f} ms to hand over a frame of {compute.p50_ms:.2f} ms: the GPU waits for it.")

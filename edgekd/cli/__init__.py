@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekd_runtime import __version__
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, StoppedError
 
 VERBS = {
     "quickstart": "The whole chain on drawn streets: teacher, students, export, benchmark, video, report.",
@@ -64,6 +64,8 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except EdgeKDError as error:
             raise Failure(error) from error
+        except KeyboardInterrupt as error:
+            raise Failure(StoppedError("Stopped by Ctrl-C.")) from error
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

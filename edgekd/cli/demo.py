@@ -44,9 +44,8 @@ def command(
     from edgekd.console import progress
     from edgekd_runtime.artifact import only_model
     from edgekd_runtime.backends import open_session
-    from edgekd_runtime.cli import INTERRUPTED
     from edgekd_runtime.cli.demo import live_page, told_interruption
-    from edgekd_runtime.errors import UsageError
+    from edgekd_runtime.errors import StoppedError, UsageError
     from edgekd_runtime.video import demo
 
     if out is None and address is None:
@@ -69,5 +68,5 @@ def command(
                     progress=update,
                 )
         except KeyboardInterrupt:
-            context.exit(INTERRUPTED)
+            context.exit(StoppedError.exit_code)
     click.echo(f"{out or video}: {frames} frames, {rate:.1f} a second (decode, network, drawing and encoding together)")

@@ -4,6 +4,7 @@ So the images do not change with the number of workers or processes, and a resum
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -89,7 +90,7 @@ def train_loader(
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         collate_fn=_collate,
         generator=torch.Generator(),  # its base seed is never used; without this it would be drawn from the run's own
     )
@@ -110,8 +111,9 @@ def checked(batch: list[torch.Tensor] | EdgeKDError) -> list[torch.Tensor]:
     return batch
 
 
-def _one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the training itself decides when to end
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

@@ -123,8 +123,9 @@ def match_by_order(name: str, path: Path) -> dict[str, Tensor]:
 
 
 def _widen_input(net: nn.Module, in_channels: int) -> None:
-    """Give the first convolution more input channels; those of RGB stay, the new start at 0.1·N(0, 1)."""
-    old = next(module for module in net.modules() if isinstance(module, nn.Conv2d))
-    extra = 0.1 * torch.randn(old.out_channels, in_channels - old.in_channels, *old.kernel_size)
-    old.weight = nn.Parameter(torch.cat([old.weight.detach(), extra], 1))
-    old.in_channels = in_channels
+    """Give the convolutions that read the image more input channels; those of RGB stay, the new start at 0.1·N(0, 1)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:  # one, or the parallel ones of a re-parametrised stem
+            extra = 0.1 * torch.randn(module.out_channels, in_channels - 3, *module.kernel_size)
+            module.weight = nn.Parameter(torch.cat([module.weight.detach(), extra], 1))
+            module.in_channels = in_channels

@@ -12,6 +12,7 @@ from edgekd.train.loop import State
 from edgekd.train.run import RunFolder
 from edgekd_runtime import __version__
 from edgekd_runtime.classes import ClassSet
+from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import write_text
 from edgekd_runtime.measurement import describe_device
 
@@ -23,8 +24,15 @@ def _accelerator(device: str) -> str:
 
 
 def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
-    """Write the card from the best validation in `metrics.jsonl`."""
+    """Write the card from the best validation in `metrics.jsonl`.
+
+    Raises:
+        EdgeKDError: If a file that the training wrote has gone meanwhile.
+    """
     validations = [record for record in run.history() if "val" in record]
+    if not validations or not run.best.is_file():
+        gone = run.best if validations else run.metrics
+        raise EdgeKDError(f"{gone} of this finished run is gone; restore it, or train again with --overwrite.")
     best = max(validations, key=lambda record: record["val"]["miou"] or -1.0)
     scores = best["val"]
     rows = "\n".join(

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,10 @@ from edgekd.models import Segmenter, SegmenterFile, save_segmenter
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
+from edgekd.train.interrupt import ctrl_c
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
-from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.errors import EdgeKDError, StoppedError, MissingError, UsageError
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -71,6 +72,15 @@ def launch(train: TrainRecipe) -> Fabric:
         raise UsageError("train.precision 16 needs a GPU; on a CPU use bf16 or 32.")
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def enough_memory(mend: str) -> Iterator[None]:
+    """What needs much of a GPU's memory, and what to change where there is too little."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EdgeKDError(f"The GPU is out of memory; {mend}.") from error
 
 
 class Trainer:
@@ -122,6 +132,7 @@ class Trainer:
 
         Raises:
             EdgeKDError: If a loss is not finite; the last checkpoint stays.
+            StoppedError: After Ctrl-C; the step that it came in is kept.
         """
         torch.manual_seed(self.train.seed * 1000 + self.fabric.global_rank)
         rng = self._restore() if resume else None  # set below: building the loader must not move it
@@ -138,21 +149,34 @@ class Trainer:
             _set_random_state(rng)
         every = self.train.val_every or max(1, self.train.steps // 5)
         self.objective.train()
-        with progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update:
+        # of several processes each would hear Ctrl-C at a step of its own, so there it ends them as it comes
+        with (
+            progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update,
+            ctrl_c() if self.fabric.world_size == 1 else nullcontext() as stop,
+        ):
             while self.state.step < self.train.steps:
                 begin = time.perf_counter()
-                try:
+                with enough_memory("lower train.batch_size, or raise train.accumulate"):
                     parts, waited = self._step(batches)
-                except torch.OutOfMemoryError as error:
-                    raise EdgeKDError("The GPU is out of memory; lower train.batch_size, or raise train.accumulate.") from error
                 self.state.step += 1
                 self.state.seconds += time.perf_counter() - begin
                 self.state.data_seconds += waited
                 self._log(parts, time.perf_counter() - begin, update)
                 if self.state.step % every == 0 or self.state.step == self.train.steps:
-                    self._validate()
+                    with enough_memory("validation sees whole images of data.size: lower that"):
+                        self._validate()
                     self._save()
+                elif stop is not None and stop.is_set():
+                    self._save()
+                    self._tell_how_to_go_on()
         return self.state
+
+    def _tell_how_to_go_on(self) -> None:
+        verb = "distill" if self.recipe.objective == "distillation" else "train"
+        raise StoppedError(
+            f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; go on with "
+            f"`edgekd {verb} --resume --out {self.folder.path}`."
+        )
 
     def _step(self, batches: Iterator[Any]) -> tuple[dict[str, float], float]:
         """One optimiser step; the loss parts, and the seconds spent waiting for data."""

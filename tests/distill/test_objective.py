@@ -118,6 +118,44 @@ def test_lad_teacher_draws_twice(batch):
     assert abs(float(same["consistency"].detach())) < 1e-5
 
 
+def test_lad_teacher_is_the_papers_sum_with_gradients_of_one_side_at_a_time(batch):
+    """Both paths' CE + 0.4·CE(aux), and 5·[CWD_T4(o1, sg(o2)) + CWD_T4(o2, sg(o1))], written out with PyTorch's own functions."""
+    image, labels = batch
+    noises = [torch.randn(len(labels), 1, *labels.shape[-2:], generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    noiser = LabelNoiser(C)
+    drawn = iter(noises * 2)
+    noiser.forward = lambda labels, seed: next(drawn)
+    model = student(in_channels=4)
+    objective = LabelAssisted(model, TaskRecipe(), noiser).eval()  # without dropout, and with fixed statistics
+
+    def gradients(loss):
+        model.zero_grad()
+        loss.backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    parts = objective(image, labels, 0.0)
+    ours = gradients(sum(parts.values()))
+    outputs = [model(torch.cat([model.normalize(image), noise], 1)) for noise in noises]
+
+    def supervised(logits):
+        return F.cross_entropy(F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True), labels, ignore_index=255)
+
+    def divergence(student_logits, teacher_logits):
+        log_s, log_t = ((logits / 4).flatten(2).flatten(0, 1).log_softmax(1) for logits in (student_logits, teacher_logits.detach()))
+        return 16 * F.kl_div(log_s, log_t, log_target=True, reduction="batchmean")
+
+    first, second = (output.logits for output in outputs)
+    expected = {
+        "task": supervised(first) + supervised(second),
+        "auxiliary": 0.4 * sum(supervised(output.aux_logits) for output in outputs),
+        "consistency": 5 * (divergence(first, second) + divergence(second, first)),
+    }
+    for name, value in expected.items():
+        assert float(parts[name].detach()) == pytest.approx(float(value.detach()), rel=1e-4), name
+    for mine, reference in zip(ours, gradients(sum(expected.values())), strict=True):
+        torch.testing.assert_close(mine, reference, rtol=2e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["supervised", "label-assisted", "distillation"])
 def test_detail_guidance_trains_the_stride_8_level_and_stays_out_of_the_student(batch, kind):
     task = TaskRecipe(detail=1.0)

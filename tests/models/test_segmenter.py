@@ -146,6 +146,13 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
         load_segmenter(tmp_path)
 
 
+@pytest.mark.parametrize("backbone", ["mobileone_s0", "repvgg_a0"])
+def test_a_stem_of_parallel_convolutions_is_shown_the_label_too(backbone):
+    model = Segmenter(f"lraspp-{backbone}", 2, in_channels=4).eval()
+    image = torch.rand(1, 4, 64, 64)
+    assert not torch.equal(model(image).logits, model(torch.cat([image[:, :3], image[:, 3:] + 1], 1)).logits)
+
+
 def test_a_checkpoint_brings_its_own_normalisation(tmp_path):
     """timm may change its mind about a backbone's mean and standard deviation; a trained model may not."""
     name, classes = "lraspp-mobilenetv3_small_050", ClassSet(("a", "b"), default_palette(2))

@@ -113,6 +113,7 @@ def nvmlInit(): {init}
 def nvmlShutdown(): pass
 def nvmlDeviceGetHandleByIndex(index): return f"gpu{{index}}"
 def nvmlDeviceGetPowerUsage(gpu): {power}
+def nvmlDeviceGetTotalEnergyConsumption(gpu): {energy}
 """
 
 
@@ -120,8 +121,8 @@ def nvmlDeviceGetPowerUsage(gpu): {power}
 def bindings(tmp_path, monkeypatch):
     """Install nvidia-ml-py's functions, as far as they are used, with these bodies."""
 
-    def install(init="pass", power="return 250_000"):
-        (tmp_path / "pynvml.py").write_text(BINDINGS.format(init=init, power=power))
+    def install(init="pass", power="return 250_000", energy='raise NVMLError_NotSupported("Not Supported")'):
+        (tmp_path / "pynvml.py").write_text(BINDINGS.format(init=init, power=power, energy=energy))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "pynvml", raising=False)
 
@@ -136,6 +137,15 @@ def test_nvml_is_in_milliwatts(bindings):
     for _ in range(4):
         last = meter.joules()
     assert (last - first) / (time.perf_counter() - begin) == pytest.approx(250, rel=0.1)
+
+
+def test_nvml_counts_where_it_can_because_the_power_it_tells_is_a_mean_of_the_last_second(bindings):
+    bindings(energy="import time; return int(time.perf_counter() * 100_000)", power="return 250_000")
+    meter = open_meter("nvml")
+    first, begin = meter.joules(), time.perf_counter()
+    for _ in range(4):
+        last = meter.joules()
+    assert (last - first) / (time.perf_counter() - begin) == pytest.approx(100, rel=0.1)
 
 
 def test_nvml_that_does_not_tell(bindings):

@@ -217,6 +217,40 @@ def test_one_process_writes_a_run_at_a_time(tmp_path, tiny):
     pipeline.train(recipe, run)
 
 
+def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(tmp_path, tiny, tiny_file):
+    settings = ["--set", "train.steps=200", "--set", "train.val_every=100", "--set", "data.workers=1"]
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "edgekd", "train", "--recipe", tiny_file, *settings, "--out", run]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= 3):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the loader's process hears it too
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and f"go on with `edgekd train --resume --out {run}`" in said and "Traceback" not in said
+    step = state_of(run)["step"]
+    assert f"Stopped at step {step} of 200" in said and step % 100
+
+
+def test_a_run_is_not_its_own_teacher(tmp_path, tiny):
+    pipeline.train(with_train(pipeline.teacher_part(tiny), steps=1), tmp_path / "run")
+    itself = tiny.model_copy(
+        update={"teacher": tiny.teacher.model_copy(update={"run": str(tmp_path / "run")}), "objective": "distillation"}
+    )
+    with pytest.raises(UsageError, match="is this run's own teacher"):
+        pipeline.train(itself, tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run/best.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "best.safetensors"])
+def test_a_finished_run_that_lacks_a_file_says_so(tmp_path, tiny, name):
+    recipe, run = with_train(pipeline.student_part(tiny), steps=1), tmp_path / "run"
+    pipeline.train(recipe, run)
+    (run / name).unlink()
+    with pytest.raises(EdgeKDError, match=f"{name} of this finished run is gone"):
+        pipeline.train(recipe, run, resume=True)
+
+
 def test_what_cannot_train_is_refused_first(tmp_path, tiny):
     with pytest.raises(UsageError, match="batch_size 4 can't be split"):
         pipeline.train(with_train(pipeline.student_part(tiny), accumulate=3), tmp_path / "run")

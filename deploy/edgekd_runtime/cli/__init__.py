@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli import bench, build, check, demo
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, StoppedError
 
 VERBS = {"check": check, "build": build, "bench": bench, "demo": demo}
-INTERRUPTED = 130
-"""The shell's code for a program that Ctrl-C ended."""
 
 
 def make_parser(bundle: Bundle | None = None) -> argparse.ArgumentParser:
@@ -42,5 +40,5 @@ def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return StoppedError.exit_code
     return 0

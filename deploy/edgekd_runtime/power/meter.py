@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 
 class Meter(ABC):
-    """Counts joules since it was opened.
+    """Counts joules, from a zero of its own.
 
     Attributes:
         name: Key of `edgekd_runtime.power.METERS`.
@@ -17,7 +17,7 @@ class Meter(ABC):
 
     @abstractmethod
     def joules(self) -> float:
-        """Energy since opening. Waits for the next reading, at most about a tenth of a second.
+        """Energy so far. Waits for the next reading, at most about a tenth of a second.
 
         Raises:
             OSError: If the source has gone.

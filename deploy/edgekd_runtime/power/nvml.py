@@ -12,7 +12,11 @@ INTERVAL_S = 0.05
 
 
 class NVMLMeter(Meter):
-    """The first GPU's own reading of its board power."""
+    """The first GPU's own count of its board's energy.
+
+    GPUs older than Volta keep none, and their power is integrated instead; of newer ones that would be wrong, because what they tell as
+    power is the mean of the last second (NVML API reference, nvmlDeviceGetPowerUsage), longer than a turn.
+    """
 
     name = "nvml"
     scope = "the board of GPU 0"
@@ -25,16 +29,26 @@ class NVMLMeter(Meter):
         try:
             self._nvml.nvmlInit()
             self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(0)
-            self._energy = Integral()
+            self._power = Integral()
+            self._counts = self._keeps_count()
             self.joules()
         except self._nvml.NVMLError_NotSupported as error:
             raise MissingError("NVML does not tell the power of this GPU; on a Jetson use --power tegrastats.") from error
         except self._nvml.NVMLError as error:
             raise MissingError(f"NVML can't be used here ({error}); install the NVIDIA driver.") from error
 
+    def _keeps_count(self) -> bool:
+        try:
+            self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)
+        except self._nvml.NVMLError_NotSupported:
+            return False
+        return True
+
     def joules(self) -> float:
         time.sleep(INTERVAL_S)
-        return self._energy.add(self._nvml.nvmlDeviceGetPowerUsage(self._gpu) / 1e3)
+        if self._counts:
+            return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)) / 1e3
+        return self._power.add(self._nvml.nvmlDeviceGetPowerUsage(self._gpu) / 1e3)
 
     def close(self) -> None:
         with suppress(self._nvml.NVMLError):  # a GPU that has gone must not take the measurement along

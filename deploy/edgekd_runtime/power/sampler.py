@@ -12,6 +12,9 @@ from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.latency import Turn
 from edgekd_runtime.power.meter import Meter
 
+LEAST_READINGS = 5
+"""Of the meter, a turn: with fewer, what it tells of a turn is partly what ran before and after."""
+
 
 @dataclass(frozen=True)
 class Energy:
@@ -78,6 +81,11 @@ class Sampler:
             raise EdgeKDError(f"{self._meter.name} did not tell the power ({reason}); measure again without --power, or longer.")
         before, after = np.interp((start, stop), *curve.T)
         return float(after - before) / (stop - start)
+
+    def readings(self, turns: Sequence[Turn]) -> float:
+        """Readings of the meter within a turn, on average."""
+        moments = np.array([moment for moment, _ in self._curve])
+        return float(np.mean([((turn.start <= moments) & (moments <= turn.stop)).sum() for turn in turns]))
 
     def energy(self, turns: Sequence[Turn], batch: int = 1) -> Energy:
         """Energy of a stage's turns, each of calls on `batch` frames; for after the context.
