@@ -8,12 +8,11 @@ import numpy as np
 from edgekd.console import progress, table
 from edgekd.data.files import FileLayout
 from edgekd.report.columns import cells, label, title
-from edgekd.score import artifact_layout
+from edgekd.score import artifact_layout, require_same_classes
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.backends import describe
 from edgekd_runtime.bench import Samples, bench_cases
 from edgekd_runtime.cases import Failed, for_each, plan, stop_at_failure
-from edgekd_runtime.errors import UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
 
@@ -55,9 +54,8 @@ def bench_models(
         return []
     first = next(iter(artifacts.values()))
     layout = artifact_layout(first, root=root) if accuracy else None
-    for artifact in artifacts.values():
-        if layout is not None and artifact.classes.names != first.classes.names:
-            raise UsageError(f"{artifact.name} has other classes than {first.name}; bench them apart.")
+    if layout is not None:
+        require_same_classes(artifacts.values())
     noise = np.random.default_rng(0).integers(0, 256, (*first.size, 3)).astype(np.uint8)
 
     def samples() -> tuple[int, Samples]:
@@ -90,9 +88,11 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
     sentences = []
     for one in measured:
         name, p50 = label(one), one.latency["network"].p50_ms
-        if max_latency_ms is not None and p50 > max_latency_ms:
+        if max_latency_ms is not None and not p50 <= max_latency_ms:
             sentences.append(f"{name} takes {p50:.2f} ms, more than the {max_latency_ms:g} ms of --max-latency-ms.")
-        if min_miou is not None and one.accuracy and not 100 * one.accuracy.miou >= min_miou:  # NaN misses it too
+        if min_miou is not None and one.accuracy is None:
+            sentences.append(f"{name} was not scored, so nothing shows the {min_miou:g} of --min-miou.")
+        elif min_miou is not None and one.accuracy and not 100 * one.accuracy.miou >= min_miou:  # NaN misses it too
             sentences.append(f"{name} scores {100 * one.accuracy.miou:.2f} mIoU, less than the {min_miou:g} of --min-miou.")
     return sentences
 
@@ -100,11 +100,11 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
 def advice(measured: Sequence[Measurement]) -> list[str]:
     """Which backend to use for each precision, what a backend gets wrong, and which figures are doubtful, in sentences."""
     sentences = []
-    for precision, batch in dict.fromkeys((one.artifact.precision, one.batch) for one in measured):
-        group = [one for one in measured if (one.artifact.precision, one.batch) == (precision, batch)]
+    for name, batch in dict.fromkeys((one.artifact.name, one.batch) for one in measured):
+        group = [one for one in measured if (one.artifact.name, one.batch) == (name, batch)]
         if len({one.backend for one in group}) > 1:
             best = min(group, key=lambda one: one.latency["network"].p50_ms)
-            sentences.append(f"{precision}: {best.backend} is the fastest here, {best.latency['network'].p50_ms:.2f} ms.")
+            sentences.append(f"{name}: {best.backend} is the fastest here, {best.latency['network'].p50_ms:.2f} ms.")
     for one in measured:
         written = one.artifact.reduction
         same_images = one.accuracy is not None and one.images == written.get("images")

@@ -1,5 +1,6 @@
 """One score for everything: a run, a checkpoint file, or an exported model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,18 @@ def artifact_layout(artifact: Artifact, split: str | None = None, root: str | No
     if len(layout.classes) != len(artifact.classes):
         raise EdgeKDError(f"{artifact.name} predicts {len(artifact.classes)} classes but the data has {len(layout.classes)}.")
     return layout
+
+
+def require_same_classes(artifacts: Iterable[Artifact]) -> None:
+    """That models can be scored on the same labels.
+
+    Raises:
+        UsageError: If one predicts other classes than the first.
+    """
+    first, *others = artifacts
+    for other in others:
+        if other.classes.names != first.classes.names:
+            raise UsageError(f"{other.name} has other classes than {first.name}; bench them apart.")
 
 
 def counted(layout: Layout, update: Update, limit: int | None = None) -> Any:

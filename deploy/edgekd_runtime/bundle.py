@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,8 +82,8 @@ def unpack(archive: Path) -> Bundle:
                         shutil.copyfileobj(source, copy)
                     if sha256(temporary) != digest:
                         raise EdgeKDError(damaged)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise EdgeKDError(damaged) from error
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise EdgeKDError(damaged) from error  # whatever zipfile and json make of damaged headers
     _forget_old(folder, archive)
     return Bundle(folder, manifest["images"])
 

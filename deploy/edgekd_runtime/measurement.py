@@ -118,7 +118,17 @@ def load_results(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         EdgeKDError: If the file is missing, not JSON, or of another schema.
     """
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION or "measurements" not in document:
-        raise EdgeKDError(f"{path} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench`.")
-    return list(document["measurements"])
+    return read_measurements(read_json(path), str(path))
+
+
+def read_measurements(document: Any, name: str) -> list[dict[str, Any]]:
+    """Measurements of a results document, as dictionaries.
+
+    Raises:
+        EdgeKDError: If it is of another schema; `name` says which.
+    """
+    measurements: Any = document.get("measurements") if isinstance(document, dict) else None
+    whole = isinstance(measurements, list) and all(isinstance(one, dict) for one in measurements)
+    if not whole or document.get("schema_version") != SCHEMA_VERSION:
+        raise EdgeKDError(f"{name} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench`.")
+    return list(measurements)

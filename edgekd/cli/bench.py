@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekd.cli.options import json_option, next_command, print_json
+from edgekd.cli.options import Number, json_option, next_command, print_json
 from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
 
 if TYPE_CHECKING:
@@ -56,18 +56,20 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     show_default=True,
     help="Images a call, each measured; needs export --max-batch.",
 )
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
+@click.option("--seconds", type=Number(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
 @click.option("--no-accuracy", is_flag=True, help="Latency only.")
 @click.option("--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
 @click.option("--power", metavar="SOURCE", help="Joules an image: tegrastats, nvml, rapl, or auto for the first that works.")
-@click.option("--idle-seconds", type=click.FloatRange(min=0.2), help="First measure the power at rest this long, and subtract it.")
-@click.option("--max-latency-ms", type=click.FloatRange(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
-@click.option("--min-miou", type=click.FloatRange(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
-@click.option("--results", type=click.Path(path_type=Path), help="JSON file to write; bench.json beside the first model otherwise.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table as Markdown too.")
+@click.option("--idle-seconds", type=Number(min=0.2), help="First measure the power at rest this long, and subtract it.")
+@click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
+@click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
+@click.option(
+    "--results", type=click.Path(path_type=Path, dir_okay=False), help="JSON file to write; bench.json beside the first model otherwise."
+)
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown too.")
 @json_option
 def command(
     models: tuple[Path, ...],
@@ -99,9 +101,11 @@ def command(
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
 
-    for name, given in (("--images", images), ("--min-miou", min_miou)):
+    for name, given in (("--images", images), ("--min-miou", min_miou), ("--data-root", data_root)):
         if given is not None and no_accuracy:
             raise UsageError(f"{name} and --no-accuracy exclude each other.")
+        if given is not None and device and not images:
+            raise UsageError(f"{name} with --device needs --images N: as many labelled images go there, to score the models on.")
     if idle_seconds and not power:
         raise UsageError("--idle-seconds needs --power, the source that is read.")
     if trt and not device:
@@ -116,7 +120,7 @@ def command(
 
     if device:
         there = DeviceOptions(backends, threads, batch, seconds, power, idle_seconds or 0.0, trt, images or 0, data_root)
-        measured = bench_on_device(device, models, there, target)
+        measured, failures = bench_on_device(device, models, there)
     else:
         measured = bench_models(
             model_files(models, backends),
@@ -133,17 +137,17 @@ def command(
         )
         if not measured:
             raise failures[0]
-        save_results(target, measured)
-    if markdown:
-        write_markdown(markdown, measured)
     if as_json:
         print_json([one.to_json() for one in measured])
     else:
-        show(measured)
+        show(measured)  # before anything is written: a full disk must not take along what was measured
         for sentence in advice(measured):
             click.echo(sentence)
+    save_results(target, measured)
+    if markdown:
+        write_markdown(markdown, measured)
     if missed := missed_gates(measured, max_latency_ms, min_miou):
         raise GateError("\n".join(missed))
     if failures:
-        raise EdgeKDError(f"{len(failures)} of {len(failures) + len(measured)} could not be measured; the others are in {target}.")
+        raise EdgeKDError(f"{len(failures)} could not be measured, see above; what could is in {target}.")
     next_command(f"edgekd report {target}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.options import Number
+
 
 @click.command()
 @click.argument("video")
@@ -12,11 +14,9 @@ import click
 @click.option("--compare", type=click.Path(path_type=Path), help="A second model, drawn beside the first.")
 @click.option("--out", type=click.Path(path_type=Path), help="Video to write: .mp4, .avi, .mkv or .mov.")
 @click.option("--serve", "address", metavar="[HOST:]PORT", help="Show it live in the browser; to this machine alone without HOST.")
-@click.option(
-    "--smooth", type=click.FloatRange(0.5, 1, True, True), help="Steady the classes over time by votes with this memory, e.g. 0.8."
-)
-@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the colours.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate of images, 25 where absent, or of a camera or stream.")
+@click.option("--smooth", type=Number(0.5, 1, True, True), help="Steady the classes over time by votes with this memory, e.g. 0.8.")
+@click.option("--opacity", type=Number(0, 1), default=0.5, show_default=True, help="Of the colours.")
+@click.option("--fps", type=Number(0.1, 1000), help="Frame rate of images, 25 where absent, or of a camera or stream.")
 @click.option("--backend", help="What runs the model; the file's usual one where absent.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
 @click.pass_context

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from edgekd.cli.options import json_option, next_command, option_group, print_json, size_option
+from edgekd.cli.options import Number, json_option, next_command, option_group, print_json, size_option
 from edgekd.export.precision import PRECISIONS
 from edgekd_runtime.errors import UsageError
 
@@ -22,18 +22,14 @@ model_options = option_group(
     ),
     click.option("--data-root", help="Folder of the data set, where it has moved."),
     click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on."),
-    click.option(
-        "--min-agreement", type=click.FloatRange(0, 1), default=0.999, show_default=True, help="FP32: least share of equal pixels."
-    ),
-    click.option(
-        "--max-logit-error", type=click.FloatRange(0), default=1e-3, show_default=True, help="FP32: largest error over largest logit."
-    ),
+    click.option("--min-agreement", type=Number(0, 1), default=0.999, show_default=True, help="FP32: least share of equal pixels."),
+    click.option("--max-logit-error", type=Number(0), default=1e-3, show_default=True, help="FP32: largest error over largest logit."),
 )
 precision_options = option_group(
     click.option("--precision", default="fp32", show_default=True, metavar="LIST", help=f"Of {', '.join(PRECISIONS)}, joined by commas."),
-    click.option("--max-miou-drop", type=click.FloatRange(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
+    click.option("--max-miou-drop", type=Number(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
     click.option("--sensitivity", is_flag=True, help="Try each layer alone, too, and print what it costs; kept as sensitivity.json."),
-    click.option("--min-half-agreement", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
+    click.option("--min-half-agreement", type=Number(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
     click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all where absent."),
     click.option("--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Training images to calibrate on."),
     click.option("--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images."),

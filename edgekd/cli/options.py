@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in this order."""
     return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: click's own lets NaN through, which no gate would ever stop."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return float(number)
 
 
 recipe_options = option_group(

@@ -1,5 +1,7 @@
 """A benchmark on another machine: the bundle goes there, the results come back."""
 
+import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,9 +12,9 @@ from edgekd.console import progress
 from edgekd.device.bundle import write_bundle
 from edgekd.device.copy import copy_to
 from edgekd.device.ssh import Target
+from edgekd_runtime.cli.bench import NOT_MEASURED
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import write_text
-from edgekd_runtime.measurement import Measurement, load_results
+from edgekd_runtime.measurement import Measurement, read_measurements
 
 
 @dataclass(frozen=True)
@@ -49,38 +51,48 @@ class DeviceOptions:
         return [*(str(word) for flag in flags for word in flag), *(["--trt"] if self.trt else [])]
 
 
-def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions, results: Path) -> list[Measurement]:
+def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions) -> tuple[list[Measurement], list[EdgeKDError]]:
     """Measure models on another machine; what it says meanwhile is shown on stderr.
 
     Args:
         url: ``ssh://[user@]host[:port]``.
         models: Runs, folders of exported models, or ``model.onnx`` files.
         options: What is measured.
-        results: JSON file to write.
 
     Returns:
-        The measurements.
+        The measurements, and what could not be measured.
 
     Raises:
         UsageError: If the URL is wrong, or the device's runtime refuses the options.
         MissingError: If the device can't be reached, or lacks Python, a library or a backend; says how to get it.
-        EdgeKDError: If the connection is cut, the disk there is full, or a model can't be measured there; the others are, and written.
+        EdgeKDError: If the connection is cut, the disk there is full, or nothing can be measured there.
     """
     target = Target.parse(url)
     with tempfile.TemporaryDirectory() as folder, progress(f"copy to {target.host}") as update:
         bundle = Path(folder, "models.pyz")
         write_bundle(models, bundle, images=options.images, data_root=options.data_root)
         there = copy_to(target, bundle, update)
-    text, failure = _run(target, ["python3", there, "bench", *options.arguments(), "--results", "-"])
-    if "{" in text:
-        write_text(results, text[text.index("{") :])  # a login shell may say something first
-    if failure is not None:
-        raise failure
-    return [Measurement.from_json(one) for one in load_results(results)]
+    text, said, failure = _run(target, ["python3", there, "bench", *options.arguments(), "--results", "-"])
+    measured = _measurements(text)
+    if not measured:
+        raise failure or EdgeKDError(f"{target.host} answered without results; run the same command again.")
+    failures = [EdgeKDError(f"{target.host}: {line.removeprefix(NOT_MEASURED)}") for line in said if line.startswith(NOT_MEASURED)]
+    return measured, failures or ([failure] if failure else [])
 
 
-def _run(target: Target, words: Sequence[str]) -> tuple[str, EdgeKDError | None]:
-    """Stdout of a program there, and how it failed; its stderr is shown as it comes."""
+def _measurements(text: str) -> list[Measurement]:
+    """The results document in what a machine said on stdout, where a login shell may speak before and after; none if it is cut."""
+    for start in re.finditer(r"^\{$", text, re.MULTILINE):
+        try:
+            document, _ = json.JSONDecoder().raw_decode(text, start.start())
+        except ValueError:
+            continue
+        return [Measurement.from_json(one) for one in read_measurements(document, "What the device said")]
+    return []
+
+
+def _run(target: Target, words: Sequence[str]) -> tuple[str, list[str], EdgeKDError | None]:
+    """Stdout and stderr lines of a program there, and how it failed; stderr is shown as it comes."""
     said: list[str] = []
     with tempfile.TemporaryFile() as output:
         with target.start(words, output) as there:
@@ -92,4 +104,5 @@ def _run(target: Target, words: Sequence[str]) -> tuple[str, EdgeKDError | None]
                     print(f"{target.host}: {said[-1]}", file=sys.stderr, flush=True)
             status = there.wait()
         output.seek(0)
-        return output.read().decode(errors="replace"), target.failure(status, "\n".join(said)) if status else None
+        failure = target.failure(status, "\n".join(said)) if status else None
+        return output.read().decode(errors="replace").replace("\r\n", "\n"), said, failure

@@ -53,10 +53,14 @@ def write_bundle(
 
     Raises:
         EdgeKDError: If a source holds no ``model.onnx``, or the file can't be written.
-        UsageError: If no model has one of the precisions.
+        UsageError: If no model has one of the precisions, or models that shall be scored together have other classes than the first.
     """
     models = dict(_models(sources, precisions))
     artifacts = [load_artifact(file) for file in models.values()]
+    if images:
+        from edgekd.score import require_same_classes
+
+        require_same_classes(artifacts)
     data = dict(_samples(artifacts[0], images, data_root)) if images else {}
     payload = {f"models/{name}": file.read_bytes() for folder, model in models.items() for name, file in _pair(folder, model)} | data
     manifest = {
@@ -77,7 +81,7 @@ def write_bundle(
 def _models(sources: Sequence[Path], precisions: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """(folder in the bundle, model file): what each source calls it, under the source's number."""
     found = 0
-    for number, source in enumerate(sources):
+    for number, source in enumerate(path.resolve() for path in sources):
         files = [file for file in find_models(source) if file.suffix == ".onnx"]
         if not files:
             raise EdgeKDError(f"{source} holds no model.onnx, which a device builds its engine from; make one with `edgekd export RUN`.")
@@ -86,7 +90,7 @@ def _models(sources: Sequence[Path], precisions: Sequence[str]) -> Iterator[tupl
                 continue
             found += 1
             top = file.parent.parent if file.parent == source or file == source else source
-            yield f"{number}/{file.parent.resolve().relative_to(top.resolve()).as_posix()}", file
+            yield f"{number}/{file.parent.relative_to(top).as_posix()}", file
     if not found:
         raise UsageError(f"No model in {sources[0]} is {' or '.join(precisions)}; export it with `edgekd export RUN --precision`.")
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from edgekd.console import Update
@@ -29,14 +30,16 @@ def copy_to(target: Target, file: Path, update: Update) -> str:
     """
     size = file.stat().st_size
     program = Path(__file__).with_name("receive.py").read_text(encoding="utf-8")
-    with target.start(["python3", "-c", program, sha256(file), str(size)]) as there:
-        assert there.stdin and there.stdout and there.stderr  # for the type checker: all are pipes
+    # ssh may say more than a pipe holds, and nobody reads it before the end
+    with TemporaryFile() as errors, target.start(["python3", "-c", program, sha256(file), str(size)], stderr=errors) as there:
+        assert there.stdin and there.stdout  # for the type checker: both are pipes
         answer = _answer(there.stdout)
         if answer[0] == "offset":
             _send(file, int(answer[1]), size, there.stdin, update)
             answer = _answer(there.stdout)
-        said = there.stderr.read().decode(errors="replace")
         status = there.wait()
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
     if answer[0] == "stored":
         return answer[1]
     if answer[0] == "failed":

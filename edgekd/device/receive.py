@@ -3,6 +3,7 @@
 Arguments: the file's hash and size. Says `offset N` first (what is there already) and `stored PATH` last.
 """
 
+import fcntl
 import hashlib
 import os
 import sys
@@ -21,6 +22,8 @@ def say(text: str) -> None:
 try:
     os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
     with open(path, "ab") as file:  # noqa: PTH123
+        fcntl.flock(file, fcntl.LOCK_EX)  # two copies of one bundle follow each other: the second finds it there
+        file.seek(0, os.SEEK_END)
         if file.tell() > size:
             file.truncate(0)
         say("offset " + str(file.tell()))

@@ -58,9 +58,11 @@ class Target:
         port = ("-p", str(self.port)) if self.port else ()
         return ["ssh", *_OPTIONS, *user, *port, "--", self.host, shlex.join(words)]
 
-    def start(self, words: Sequence[str], stdout: int | IO[bytes] = subprocess.PIPE) -> "subprocess.Popen[bytes]":
-        """Run `words` there, with pipes for the other two streams."""
-        return subprocess.Popen(self.command(words), stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE)
+    def start(
+        self, words: Sequence[str], stdout: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
+    ) -> "subprocess.Popen[bytes]":
+        """Run `words` there, with a pipe for stdin and for what is given no file."""
+        return subprocess.Popen(self.command(words), stdin=subprocess.PIPE, stdout=stdout, stderr=stderr)
 
     def failure(self, status: int, said: str) -> EdgeKDError:
         """The error that an exit status and what was said on stderr stand for.

@@ -28,7 +28,7 @@ from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.interrupt import ctrl_c
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
-from edgekd_runtime.errors import EdgeKDError, StoppedError, MissingError, UsageError
+from edgekd_runtime.errors import EdgeKDError, MissingError, StoppedError, UsageError
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 

@@ -10,6 +10,7 @@ from edgekd.device import DeviceOptions, bench_on_device
 from edgekd.device.copy import BLOCK, copy_to
 from edgekd.device.ssh import Target
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.measurement import Measurement, load_results, save_results
 
 QUICK = DeviceOptions(seconds=0.1)
 
@@ -27,12 +28,13 @@ def quiet(done, total, note=""):
 
 
 def test_results_come_back(device, exported, tmp_path, capfd):
-    measured = bench_on_device("ssh://device", [exported], QUICK, tmp_path / "r.json")
-    assert [one.backend for one in measured] == ["onnxruntime-cpu"] and measured[0].latency["network"].p50_ms > 0
+    device.python(f'echo "Welcome to jetson {{nvidia}}"; echo "{{"; {sys.executable} -I "$@"; status=$?; echo "}} bye"; exit $status')
+    measured, failures = bench_on_device("ssh://device", [exported], QUICK)
+    assert [one.backend for one in measured] == ["onnxruntime-cpu"] and measured[0].latency["network"].p50_ms > 0 and not failures
     assert measured[0].path.startswith(str(device.cache)) and measured[0].artifact.name == "m fp32"
-    # every field comes back, in its own type, so that the device's figures are treated as our own
-    written = json.loads((tmp_path / "r.json").read_text())["measurements"]
-    assert written == json.loads(json.dumps([one.to_json() for one in measured]))
+    # every field comes back in its own type, so that the device's figures are treated as our own
+    save_results(tmp_path / "r.json", measured)
+    assert [Measurement.from_json(one) for one in load_results(tmp_path / "r.json")] == measured
     assert "device: m fp32" in capfd.readouterr().err
 
 
@@ -114,6 +116,11 @@ def test_what_arrives_damaged_is_deleted(device, blob):
     assert there.read_bytes() == file.read_bytes()
 
 
+def test_a_talkative_ssh(device, blob):
+    device.python(f'head -c 300000 /dev/zero >&2; exec {sys.executable} -I "$@"')  # more than a pipe holds
+    assert copy_to(Target("device"), blob[0], quiet).endswith(f"{blob[1]}.pyz")
+
+
 def test_a_full_disk_there(device, blob):
     device.python(f'ulimit -f 1000; exec {sys.executable} -I "$@"')
     with pytest.raises(EdgeKDError, match=r"device can't store the bundle \(File too large\); free some space there"):
@@ -122,8 +129,8 @@ def test_a_full_disk_there(device, blob):
 
 def fails(kind, match, exported, tmp_path, url="ssh://device", options=QUICK):
     with pytest.raises(kind, match=match) as raised:
-        bench_on_device(url, [exported], options, tmp_path / "r.json")
-    assert type(raised.value) is kind and not (tmp_path / "r.json").exists() and "\n" not in str(raised.value)
+        bench_on_device(url, [exported], options)
+    assert type(raised.value) is kind and "\n" not in str(raised.value)
 
 
 def test_no_ssh_here(exported, tmp_path, monkeypatch):
@@ -168,11 +175,33 @@ def test_no_such_backend_there(device, exported, tmp_path):
 
 
 def test_what_could_be_measured_is_kept(device, exported, tmp_path, capfd):
-    options = DeviceOptions(seconds=0.1, backends=("onnxruntime-cpu", "onnxruntime-tensorrt"), threads=(1, 2), idle_s=0.5)
-    with pytest.raises(EdgeKDError, match="On device: 2 of 4 could not be measured"):
-        bench_on_device("ssh://device", [exported], options, tmp_path / "r.json")
-    assert [one["threads"] for one in json.loads((tmp_path / "r.json").read_text())["measurements"]] == [1, 2]
+    options = DeviceOptions(seconds=0.1, backends=("onnxruntime-cpu", "onnxruntime-tensorrt"), threads=(1, 2))
+    measured, failures = bench_on_device("ssh://device", [exported], options)
+    assert [one.threads for one in measured] == [1, 2]
+    assert len(failures) == 2 and all("device: " in str(one) and "TensorrtExecutionProvider" in str(one) for one in failures)
     assert "device: Not measured: " in capfd.readouterr().err
+
+
+def test_what_was_measured_is_shown_saved_and_judged_though_a_case_failed(device, exported, tmp_path, edgekd):
+    backends = ("--backend", "onnxruntime-cpu,onnxruntime-tensorrt", "--seconds", 0.1)
+    files = ("--results", tmp_path / "r.json", "--markdown", tmp_path / "t.md")
+    said = edgekd("bench", exported, "--device", "ssh://device", *backends, *files, "--json", code=1)
+    assert len(json.loads(said.stdout)) == 1 and "m fp32" in (tmp_path / "t.md").read_text()
+    assert f"Error: 1 could not be measured, see above; what could is in {tmp_path}/r.json." in said.stderr
+    said = edgekd("bench", exported, "--device", "ssh://device", *backends, *files, "--max-latency-ms", 1e-4, code=4)
+    assert "more than the 0.0001 ms" in said.stderr and "m fp32" in said.stdout
+
+
+def test_a_cut_answer_leaves_earlier_results_alone(device, exported, tmp_path, edgekd):
+    device.python(f'case "$1" in -c) exec {sys.executable} -I "$@";; *) {sys.executable} -I "$@" | head -c 300; kill -9 $PPID;; esac')
+    (tmp_path / "r.json").write_text("earlier")
+    edgekd("bench", exported, "--device", "ssh://device", "--seconds", 0.1, "--results", tmp_path / "r.json", code=1)
+    assert (tmp_path / "r.json").read_text() == "earlier"
+
+
+@pytest.mark.parametrize("option", [("--min-miou", 50), ("--data-root", "elsewhere")])
+def test_what_needs_images_there_says_so(option, exported, edgekd):
+    assert f"{option[0]} with --device needs --images N" in edgekd("bench", exported, "--device", "ssh://device", *option, code=2).stderr
 
 
 def test_what_fails_there_is_told(device, exported, tmp_path):

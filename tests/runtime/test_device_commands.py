@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import usable_backends
-from edgekd_runtime.cli import main
+from edgekd_runtime.cli import bench, main
+from edgekd_runtime.cli.build import engine_folder
+from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.video import VideoReader, video_writer
 from tests.runtime.models import write_model
 from tests.runtime.test_power import ORIN_NANO, tool
@@ -62,6 +65,54 @@ def test_bench_and_demo(folder, tmp_path):
     assert len(list(VideoReader(tmp_path / "out.mp4"))) == 4
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [("--seconds", "nan"), ("--seconds", 0), ("--threads", -1), ("--batch", 0), ("--idle-seconds", -1)],
+)
+def test_numbers_that_cannot_be_are_refused(flags, folder):
+    assert f"argument {flags[0]}: " in device("bench", folder, *flags, code=2).stderr
+
+
+def test_an_idle_power_without_a_meter(folder):
+    assert "--idle-seconds needs --power" in device("bench", folder, "--idle-seconds", 1, code=2).stderr
+
+
+def test_a_reader_that_goes_is_no_traceback(folder):
+    command = [sys.executable, "-m", "edgekd_runtime", "check"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT / "deploy") as process:
+        process.stdout.close()
+        assert process.wait() == 1 and process.stderr.read() == ""
+
+
+def test_engines_alone_where_nothing_runs_the_onnx_files(folder, tmp_path, monkeypatch, capsys):
+    """As on a Jetson without ONNX Runtime: what can't be measured by intent is no failure, and what can't be built is one."""
+    for name in ("good", "bad"):
+        shutil.copytree(folder, tmp_path / name)
+    built = []
+
+    def build(source):
+        built.append(source)
+        if source.parent.name == "bad":
+            raise EdgeKDError(f"TensorRT rejects {source}.")
+        return source  # an engine's place, and an ONNX file's content
+
+    monkeypatch.setattr(bench, "built_engine", build)
+    monkeypatch.setattr(bench, "_missing", lambda backend: "no ONNX Runtime.")
+    monkeypatch.setattr(bench, "find_models", lambda path: sorted(path.rglob("model.onnx")))
+    code = main(["bench", str(tmp_path), "--trt", "--seconds", "0.1"])
+    said = capsys.readouterr()
+    assert len(built) == 2 and code == 1 and "tiny fp32" in said.out
+    assert said.err.count("Not measured: TensorRT rejects") == 1 and "left out: no ONNX Runtime." in said.err
+    assert "Error: 1 could not be measured" in said.err
+    shutil.rmtree(tmp_path / "bad")
+    assert main(["bench", str(tmp_path), "--trt", "--seconds", "0.1"]) == 0
+
+
+def test_siblings_of_one_precision_have_engines_of_their_own(tmp_path):
+    one, two = (engine_folder(tmp_path / name / "model.onnx") for name in ("fp32", "tuned"))
+    assert (one.name, two.name) == ("fp32-trt", "tuned-trt")
+
+
 def test_what_is_wrong_is_one_sentence(folder, tmp_path):
     assert device("bench", tmp_path, code=1).stderr.startswith("Error: No exported model at")
     (tmp_path / "model.engine").write_bytes(b"")
@@ -74,7 +125,7 @@ def test_what_is_wrong_is_one_sentence(folder, tmp_path):
     [
         (["--smooth", "0.5"], "0.5 is not inside 0.5 to 1"),
         (["--opacity", "1.5"], "1.5 is not from 0 to 1"),
-        (["--fps", "0"], "0 is not inside 0 to inf"),
+        (["--fps", "0"], "0 is not from 0.1 to 1000"),
         (["--fps", "fast"], "invalid number value: 'fast'"),
         (["--out", "x.mp4", "--model", "none"], "No exported model at none"),
         ([], "Nothing to do with the frames"),

@@ -4,9 +4,10 @@ import json
 import time
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
-from edgekd_runtime.latency import Latency, Timing, Turn, measure, percentile, summarise, warnings
+from edgekd_runtime.latency import Latency, Timing, Turn, device_warnings, measure, percentile, summarise, warnings
 
 
 def turn(*milliseconds):
@@ -29,6 +30,12 @@ def test_summary_of_known_times():
 def test_spread_is_between_the_quartiles_and_ignores_a_few_slow_calls():
     assert summarise([turn(*range(1, 101))]).spread == pytest.approx((75 - 25) / 50)
     assert summarise([turn(*[10] * 90, *[500] * 10)]).spread == 0
+
+
+def test_the_deviation_is_what_trtexec_warns_of():
+    latency = summarise([turn(*[10] * 76, *[20] * 24)])
+    assert latency.spread == 0 and latency.deviation == pytest.approx(np.std([10] * 76 + [20] * 24) / 12.4)
+    assert "varies by 34.4 %" in device_warnings({"compute": latency, "enqueue": summarise([turn(1)])})[0]
 
 
 def test_histogram_counts_every_call_and_lets_no_straggler_stretch_it():

@@ -1,6 +1,7 @@
 """The device's commands: one file a verb, each with its `HELP`, `arguments` and `run`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,9 +37,13 @@ def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -
     given = make_parser(bundle).parse_args(arguments)
     try:
         given.run(given)
+        sys.stdout.flush()
     except EdgeKDError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever read the output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        return 1
     except KeyboardInterrupt:
         return StoppedError.exit_code
     return 0

@@ -3,21 +3,24 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgekd_runtime.artifact import find_models, load_artifact
-from edgekd_runtime.backends import BACKENDS
+from edgekd_runtime.backends import BACKENDS, USUAL
 from edgekd_runtime.bench import bench_cases
 from edgekd_runtime.bundle import Bundle
-from edgekd_runtime.cases import Case, plan
+from edgekd_runtime.cases import Case, for_each, plan
 from edgekd_runtime.cli.build import built_engine, onnx_models
-from edgekd_runtime.cli.options import Progress, models_argument
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.cli.options import Progress, at_least, between, models_argument
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
 
+NOT_MEASURED = "Not measured: "
+"""What a line on stderr begins with that tells of a case that failed."""
 HELP = "latency, memory and power of model files, and mIoU on a bundle's images"
 
 
@@ -25,11 +28,13 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
     parser.add_argument("--backend", action="append", default=[], choices=BACKENDS)
-    parser.add_argument("--threads", action="append", type=int, help="CPU threads; 0 = the backend's default; may be repeated")
-    parser.add_argument("--batch", action="append", type=int, help="images a call; may be repeated")
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--threads", action="append", type=at_least(0), help="CPU threads; 0 = the backend's default; may be repeated")
+    parser.add_argument("--batch", action="append", type=at_least(1), help="images a call; may be repeated")
+    parser.add_argument("--seconds", type=between(0.1, 3600), default=3.0, help="at least this long a model and stage")
     parser.add_argument("--power", metavar="SOURCE", help="joules an image: tegrastats, nvml, rapl, or auto")
-    parser.add_argument("--idle-seconds", type=float, default=0.0, help="first measure the power at rest this long, and subtract it")
+    parser.add_argument(
+        "--idle-seconds", type=between(0, 3600), default=0.0, help="first measure the power at rest this long, and subtract it"
+    )
     parser.add_argument("--trt", action="store_true", help="measure TensorRT engines too, built where none fits this device yet")
     parser.add_argument("--results", type=Path, help="JSON file to write, for `edgekd report`; - puts it on stdout, the rest on stderr")
 
@@ -44,10 +49,16 @@ def run(given: argparse.Namespace) -> None:
 
     def failed(case: Case, error: EdgeKDError) -> None:
         failures.append(error)
-        print(f"Not measured: {error}", file=sys.stderr)
+        print(f"{NOT_MEASURED}{error}", file=sys.stderr)
 
-    engines = [built_engine(source) for source in onnx_models(given.models)] if given.trt else []
-    files = list(dict.fromkeys([*(file for path in given.models for file in find_models(path)), *engines]))
+    if given.idle_seconds and not given.power:
+        raise UsageError("--idle-seconds needs --power, the source that is read.")
+    files = list(dict.fromkeys(file for path in given.models for file in find_models(path)))
+    if given.trt:
+        engines = for_each((Case(file, None) for file in onnx_models(given.models)), lambda case: built_engine(case.file), failed)
+        files = list(dict.fromkeys([*_runnable(files, given.backend), *engines.values()]))
+    if not files:
+        raise failures[0]
     labelled = given.bundle is not None and given.bundle.images > 0
     noise = np.random.default_rng(0).integers(0, 256, (*load_artifact(files[0]).size, 3)).astype(np.uint8)
     measured = bench_cases(
@@ -65,7 +76,27 @@ def run(given: argparse.Namespace) -> None:
         raise failures[0]
     _tell(measured, given.results)
     if failures:
-        raise EdgeKDError(f"{len(failures)} of {len(failures) + len(measured)} could not be measured; see above.")
+        raise EdgeKDError(f"{len(failures)} could not be measured, see above.")
+
+
+def _runnable(files: list[Path], backends: Sequence[str]) -> list[Path]:
+    """Without the ONNX files that only the engines are wanted of: no backend is named for them, and the usual one is not installed."""
+    if any(BACKENDS[name].reads == ".onnx" for name in backends):
+        return files
+    missing = _missing(USUAL[".onnx"])
+    if backends or missing:
+        print(f"The ONNX files themselves are left out{f': {missing}' if not backends else ''}", file=sys.stderr)
+        return [file for file in files if file.suffix != ".onnx"]
+    return files
+
+
+def _missing(backend: str) -> str:
+    """Why a backend can't be used here; empty where it can."""
+    try:
+        BACKENDS[backend].version()
+    except MissingError as error:
+        return str(error)
+    return ""
 
 
 def _tell(measured: list[Measurement], results: Path | None) -> None:

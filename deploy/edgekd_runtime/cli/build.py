@@ -1,12 +1,13 @@
 """`build`, and the engines that `bench --trt` asks for."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.bundle import Bundle
-from edgekd_runtime.cli.options import Progress, models_argument
-from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.cli.options import Progress, at_least, models_argument
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.trt.api import FAMILIES, installed_family, use_family
 from edgekd_runtime.trt.build import BuildOptions
 from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
@@ -18,19 +19,23 @@ HELP = "a TensorRT engine from each model.onnx"
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
-    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after its precision, where absent")
+    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after it, where absent")
     parser.add_argument("--family", choices=FAMILIES)
-    parser.add_argument("--workspace", type=int, default=0, metavar="MiB")
+    parser.add_argument("--workspace", type=at_least(0), default=0, metavar="MiB")
     parser.add_argument("--level", type=int, default=3, choices=range(6))
     parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, where absent")
-    parser.add_argument("--max-batch", type=int, default=1)
-    parser.add_argument("--dla-core", type=int)
+    parser.add_argument("--max-batch", type=at_least(1), default=1)
+    parser.add_argument("--dla-core", type=at_least(0))
     parser.add_argument("--version-compatible", action="store_true")
     parser.add_argument("--hardware-compatible", action="store_true")
 
 
 def run(given: argparse.Namespace) -> None:
-    """Build them and print where they are."""
+    """Build them and print where they are.
+
+    Raises:
+        EdgeKDError: If a model can't be built; the others are, before.
+    """
     options = BuildOptions(
         workspace_mib=given.workspace,
         level=given.level,
@@ -44,10 +49,20 @@ def run(given: argparse.Namespace) -> None:
     if given.out and len(sources) > 1:
         raise UsageError(f"--out takes one engine, but there are {len(sources)} models; name one of them, e.g. {sources[0]}.")
     family = given.family or installed_family()
+    failures: list[EdgeKDError] = []
     for source in sources:
         out = given.out or engine_folder(source)
-        write_engine(source, out, family, options, Progress())
-        print(out / "model.engine")
+        try:
+            write_engine(source, out, family, options, Progress())
+        except (UsageError, MissingError):  # the same for all
+            raise
+        except EdgeKDError as error:
+            failures.append(error)
+            print(f"Not built: {error}", file=sys.stderr)
+        else:
+            print(out / "model.engine")
+    if failures:
+        raise EdgeKDError(f"{len(failures)} of {len(sources)} could not be built; see above.")
 
 
 def onnx_models(paths: list[Path]) -> list[Path]:
@@ -63,8 +78,8 @@ def onnx_models(paths: list[Path]) -> list[Path]:
 
 
 def engine_folder(source: Path) -> Path:
-    """Where the engine of an ONNX file goes: beside its folder, named after its precision."""
-    return source.parent.with_name(f"{load_artifact(source).precision}-trt")
+    """Where the engine of an ONNX file goes: beside its folder, named after it."""
+    return source.parent.with_name(f"{source.parent.name}-trt")
 
 
 def built_engine(source: Path) -> Path:

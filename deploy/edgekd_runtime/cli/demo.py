@@ -1,7 +1,6 @@
 """`demo`."""
 
 import argparse
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from edgekd_runtime.artifact import only_model
 from edgekd_runtime.backends import BACKENDS, open_session
 from edgekd_runtime.bundle import Bundle
-from edgekd_runtime.cli.options import Progress
+from edgekd_runtime.cli.options import Progress, at_least, between
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.video import Frame, demo
 from edgekd_runtime.video.serve import is_loopback, parse_address, serve
@@ -25,11 +24,11 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--compare", type=Path, metavar="MODEL", help="drawn beside the first")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--serve", metavar="[HOST:]PORT", help="show it live in the browser; to this machine alone without HOST")
-    parser.add_argument("--smooth", type=_between(0.5, 1, inside=True), default=0.0, help="steady the classes over time, e.g. 0.8")
-    parser.add_argument("--opacity", type=_between(0, 1), default=0.5, help="of the colours")
-    parser.add_argument("--fps", type=_between(0, math.inf, inside=True), help="frame rate of images, a camera or a stream")
+    parser.add_argument("--smooth", type=between(0.5, 1, inside=True), default=0.0, help="steady the classes over time, e.g. 0.8")
+    parser.add_argument("--opacity", type=between(0, 1), default=0.5, help="of the colours")
+    parser.add_argument("--fps", type=between(0.1, 1000), help="frame rate of images, a camera or a stream")
     parser.add_argument("--backend", choices=BACKENDS)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 = the backend's default")
+    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0 = the backend's default")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -79,15 +78,3 @@ def told_interruption(out: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"Interrupted; {f'{out} plays up to here' if out else 'nothing was written'}.", file=sys.stderr)
         raise
-
-
-def _between(least: float, most: float, inside: bool = False) -> Callable[[str], float]:
-    """A number from `least` to `most`, or `inside` of them."""
-
-    def number(text: str) -> float:
-        value = float(text)
-        if not (least < value < most if inside else least <= value <= most):
-            raise argparse.ArgumentTypeError(f"{text} is not {'inside' if inside else 'from'} {least:g} to {most:g}")
-        return value
-
-    return number

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edgekd_runtime.bundle import Bundle
@@ -14,6 +15,30 @@ def models_argument(parser: argparse.ArgumentParser, bundle: Bundle | None) -> N
         parser.add_argument("models", nargs="+", type=Path)
     else:
         parser.add_argument("models", nargs="*", type=Path, default=[bundle.models], help="the bundled ones where absent")
+
+
+def between(least: float, most: float, inside: bool = False) -> Callable[[str], float]:
+    """A number from `least` to `most`, or `inside` of them; never NaN."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not (least < value < most if inside else least <= value <= most):
+            raise argparse.ArgumentTypeError(f"{text} is not {'inside' if inside else 'from'} {least:g} to {most:g}")
+        return value
+
+    return number
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number from `least` on."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number
 
 
 class Progress:
