@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from edgekd.config import Recipe, TaskRecipe, load_recipe
 from edgekd.console import note, progress
@@ -19,7 +18,8 @@ from edgekd.models import Segmenter, build_segmenter, load_segmenter
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.evaluate import best_device
-from edgekd.train.loop import State, Trainer, launch
+from edgekd.train.launch import launch
+from edgekd.train.loop import State, Trainer
 from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -132,24 +132,19 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     if not resume:
         run.refuse_if_taken(overwrite)
     fabric = launch(recipe.train)
-    with run.held() if fabric.is_global_zero else nullcontext():
-        return _train(fabric, recipe, run, layouts, resume=resume, overwrite=overwrite)
-
-
-def _train(fabric: Fabric, recipe: Recipe, run: RunFolder, layouts: tuple[Layout, Layout], *, resume: bool, overwrite: bool) -> State:
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
     _check_batch(recipe, objective.student, fabric.world_size)
     if recipe.train.start and not resume:
         start_from(objective.student, Path(recipe.train.start))
-    if fabric.is_global_zero and not resume:
-        run.begin(recipe, overwrite)
-    fabric.barrier()
-    trainer = Trainer(fabric, recipe, objective, run, layouts)
-    state = trainer.fit(resume)
-    if fabric.is_global_zero:
-        write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
-    fabric.barrier()
+    with run.held() if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero and not resume:
+            run.begin(recipe, overwrite)
+        fabric.barrier()
+        state = Trainer(fabric, recipe, objective, run, layouts).fit(resume)
+        if fabric.is_global_zero:
+            write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
+        fabric.barrier()
     return state
 
 

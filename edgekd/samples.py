@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgekd.console import progress
+from edgekd.backends import register_torch
+from edgekd.console import note, progress
 from edgekd.data import Layout
 from edgekd.report.pictures import SampleRow
 from edgekd.score import artifact_layout
-from edgekd_runtime.artifact import Artifact
-from edgekd_runtime.backends import open_session
+from edgekd_runtime.backends import describe, open_session
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.image import paint
 
@@ -36,7 +36,7 @@ def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[Sam
 
 
 def measured_samples(results: Sequence[dict[str, Any]], count: int, root: str | None = None) -> list[SampleRow]:
-    """`sample_rows` of every file that was measured, on the first one's data.
+    """`sample_rows` of every file that was measured, on the first one's data; those of other classes are left out and named.
 
     Args:
         results: Measurements as `edgekd_runtime.measurement.load_results` gives them.
@@ -52,5 +52,10 @@ def measured_samples(results: Sequence[dict[str, Any]], count: int, root: str | 
         if not file.is_file():
             raise EdgeKDError(f"{file} is not here, so there is nothing to show of {name}; leave --samples out, or bench it here.")
         models[name if name not in models else f"{name}, {file.parent}"] = file
-    layout = artifact_layout(Artifact.load(next(iter(models.values())).parent), root=root)
+    register_torch()  # a run's own weights may be among them
+    layout = artifact_layout(describe(next(iter(models.values()))), root=root)
+    for name, file in list(models.items()):
+        if describe(file).classes.names != layout.classes.names:
+            note(f"No pictures of {name}: it has other classes than the data of {next(iter(models))}; report it apart.")
+            del models[name]
     return sample_rows(layout, models, count)

@@ -13,7 +13,8 @@ from edgekd.distill.teacher import Teacher
 from edgekd.distill.transfer import Widths
 from edgekd.models import Segmenter, build_segmenter
 from edgekd.pipeline import distillation_part, teacher_part
-from edgekd.train.loop import Trainer, launch
+from edgekd.train.launch import launch
+from edgekd.train.loop import Trainer
 from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import UsageError
 from tests.conftest import write_pair

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from jobs import STUDENTS, TEACHERS, Row
+from jobs import STUDENTS, STUDIES, TEACHERS, Row
 from matplotlib import pyplot as plt
 
 from edgekd_runtime.files import read_json, write_text
@@ -159,7 +159,9 @@ def write_page(runs: Runs, results: Path) -> None:
     if deployed.is_file():
         title = "The exported files, seed 0: mIoU · latency of the network (median) · size"
         parts += _section(title, deployed_table(read_json(deployed), students))
-    parts += _section("IoU by class, %", class_table(runs, rows))
+    if studies := [row for row in STUDIES if row.name in runs]:
+        parts += _section("Looked into", main_table(runs, studies))
+    parts += _section("IoU by class, %", class_table(runs, rows + studies))
     parts += ["## Curves", "![curves](curves.svg)"]
     write_text(HERE / "RESULTS.md", "\n\n".join(parts) + "\n")
     draw_gains(runs, students, HERE / "gains.svg")

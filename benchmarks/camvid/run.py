@@ -21,7 +21,7 @@ from typing import Any
 
 import timm
 import torch
-from jobs import STUDENTS, TEACHERS, Data, Job
+from jobs import STUDENTS, STUDIES, TEACHERS, Data, Job
 
 from edgekd.config import load_recipe
 from edgekd.train.run import RunFolder
@@ -148,24 +148,24 @@ def main() -> None:
     parser.add_argument("--teacher-weights", default="timm", help="of the teacher's backbone")
     parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
-    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS), help="students to run, by name")
+    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + STUDIES), help="students and studies to run, by name")
     parser.add_argument("--train-only", action="store_true", help="leave the exported files for later, e.g. with rows divided over cores")
     arguments = parser.parse_args()
     out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
     results = HERE / "results" / arguments.recipe.stem
     data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
     wanted = arguments.rows.split(",")
-    students = [row for row in STUDENTS if row.name in wanted]
-    if len(students) < len(wanted):
-        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS)}")
-    seeds = max(row.seeds for row in students)
-    jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in students if seed < row.seeds]
-    teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {student.teacher for student in students}]
+    rows = [row for row in STUDENTS + STUDIES if row.name in wanted]
+    if len(rows) < len(wanted):
+        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS + STUDIES)}")
+    seeds = max(row.seeds for row in rows)
+    jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in rows if seed < row.seeds]
+    teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {one.teacher for one in rows}]
     for job in teachers + jobs:
         if not done(job, results):
             record(job, data, results)
     if not arguments.train_only:
-        deployed([job for job in jobs if job.seed == 0], results)
+        deployed([job for job in jobs if job.seed == 0 and job.row in STUDENTS], results)
 
 
 if __name__ == "__main__":

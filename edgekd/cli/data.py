@@ -48,9 +48,8 @@ def check(layout: str, root: str | None, split: str, as_json: bool) -> None:
     else:
         report.show()
     if report.faults:
-        raise EdgeKDError(
-            f"{len(report.faults)} faults in {report.images} images of {root or layout}, split {split}; the first: {report.faults[0]}"
-        )
+        count = f"{len(report.faults)} fault{'s' * (len(report.faults) != 1)}"
+        raise EdgeKDError(f"{count} in {report.images} images of {root or layout}, split {split}; the first: {report.faults[0]}")
 
 
 @command.command()
@@ -65,5 +64,6 @@ def preview(layout: str, root: str | None, split: str, images: int, out: Path) -
     from edgekd.data.preview import contact_sheet
     from edgekd_runtime.files import write_image
 
-    write_image(out, contact_sheet(open_layout(layout, split, root), images))
-    click.echo(f"{out}: {images} images of {root or layout}, split {split}")
+    opened = open_layout(layout, split, root)
+    write_image(out, contact_sheet(opened, images))
+    click.echo(f"{out}: {min(images, len(opened))} images of {root or layout}, split {split}")

@@ -3,6 +3,7 @@
 import click
 
 from edgekd.cli.options import json_option, print_json, size_option
+from edgekd_runtime.errors import UsageError
 
 
 @click.command()
@@ -18,7 +19,13 @@ def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str
     from edgekd.models.cost import HEAD_TITLES, USUAL_MODELS, matching_backbones, model_cost
 
     if backbones:
-        click.echo("\n".join(matching_backbones(backbones)))
+        if names:
+            raise UsageError(f"--backbones lists backbones, and {names[0]} asks for a model's cost; leave one of them out.")
+        found = matching_backbones(backbones)
+        if as_json:
+            print_json(found)
+        else:
+            click.echo("\n".join(found))
         return
     costs = []
     with progress("models") as update:

@@ -24,11 +24,13 @@ def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples:
     """One offline HTML page from the JSON files that `edgekd bench` wrote."""
     from edgekd.report.page import write_report
     from edgekd.report.picture import write_picture
+    from edgekd.report.rows import read_rows
     from edgekd_runtime.measurement import load_results
 
     if data_root is not None and samples is None:
         raise UsageError("--data-root is for --samples; the figures need no data.")
     measured = [one for path in results for one in load_results(path)]
+    read_rows(measured)  # what is wrong with them is told before pictures are made of them
     shown = _samples(measured, samples, data_root) if samples else ()
     write_report(measured, out, samples=shown, title=title)
     if picture is not None:

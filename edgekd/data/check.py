@@ -39,7 +39,7 @@ class DataReport:
         rows = [[name, f"{100 * share:.3f}"] for name, share in self.pixels.items()]
         table(f"{self.images} images: {sizes}; {100 * self.ignored:.2f} % of the pixels ignored", ["class", "% of labelled pixels"], rows)
         if self.faults:
-            table(f"{len(self.faults)} faults", ["fault"], [[fault] for fault in self.faults])
+            table("faults", ["fault"], [[fault] for fault in self.faults])
 
 
 def check_layout(name: str, split: str, root: str | None, update: Update) -> DataReport:

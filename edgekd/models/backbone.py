@@ -1,6 +1,7 @@
 """Backbones: any timm model with feature maps, its weights from timm's hub or a local file."""
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,10 @@ class Backbone(nn.Module):
         (height, width), strides = image.shape[-2:], self.levels.strides
         maps = self.net(F.pad(image, (0, -width % strides[-1], 0, -height % strides[-1])))
         return [x[..., : -(-height // stride), : -(-width // stride)] for x, stride in zip(maps, strides, strict=True)]
+
+
+# of an ImageNet checkpoint the classifier is never used; timm warns of it as if the file did not fit
+logging.getLogger("timm.models._builder").addFilter(lambda record: not record.getMessage().startswith("Unexpected keys"))
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:

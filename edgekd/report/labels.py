@@ -40,6 +40,7 @@ def place(
     points: Sequence[tuple[float, float]],
     steps: Sequence[tuple[float, float]],
     frame: Box,
+    kept: Sequence[Box] = (),
 ) -> list[Placed]:
     """Places for names, in order of importance; a name without room is left out, its point still has a tooltip.
 
@@ -48,8 +49,9 @@ def place(
         points: Every point.
         steps: Corners of the front's step line.
         frame: Left, top, right and bottom of the plot.
+        kept: Boxes to keep free.
     """
-    taken: list[Box] = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
+    taken: list[Box] = [*kept, *((x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points)]
     lines: list[Box] = [(min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1) for a, b in pairwise(steps)]
     placed = []
     for x, y, words in names:

@@ -7,12 +7,13 @@ from typing import Any
 from edgekd.report import palette
 from edgekd.report.axis import Axis
 from edgekd.report.details import tip
-from edgekd.report.labels import Placed, label_width, place
+from edgekd.report.labels import Box, Placed, label_width, place
 from edgekd.report.markup import shorten, text, unique
 from edgekd.report.rows import Row, read_rows
 from edgekd_runtime.errors import UsageError
 
 _LEFT, _RIGHT, _BOTTOM, _LINE = 56, 18, 50, 24
+_HINT = "↖ better"
 _LEGEND, _LABELS, _MANY = 16, 40, 200
 
 
@@ -76,7 +77,7 @@ def draw(rows: Sequence[Row], width: int, height: int, tips: bool = True) -> str
     crowded = len(shown) > _LABELS
     named = front[:_LABELS] if crowded else [*front, *(row for row in shown if row.label not in on_front)]
     frame = (_LEFT, top, width - _RIGHT, height - _BOTTOM)
-    placed = place([(*spots[row.label], shorten(row.label, 34)) for row in named], list(spots.values()), steps, frame)
+    placed = place([(*spots[row.label], shorten(row.label, 34)) for row in named], list(spots.values()), steps, frame, [_hint_box(top)])
     best = ", ".join(row.label for row in front[:12])
     summary = f"Network latency against mIoU of {len(shown)} measurements; on the Pareto front: {best}."
     inside = {row.label: _title(row) if tips else "" for row in shown}
@@ -138,9 +139,14 @@ def _axes(x: Axis, y: Axis, width: int, height: int, top: int) -> str:
             *words,
             f'<text class="title" text-anchor="middle" x="{(_LEFT + right) / 2}" y="{height - 10}">Network latency p50 (ms{scale})</text>',
             f'<text class="title" text-anchor="middle" transform="translate(15 {(top + bottom) / 2}) rotate(-90)">mIoU (%)</text>',
-            f'<text class="hint" x="{_LEFT + 8}" y="{top + 16}">↖ better</text>',
+            f'<text class="hint" x="{_LEFT + 8}" y="{top + 16}">{_HINT}</text>',
         ]
     )
+
+
+def _hint_box(top: int) -> Box:
+    """Where the words are that say which way is better."""
+    return _LEFT + 8, top + 3, _LEFT + 8 + label_width(_HINT), top + 20
 
 
 def _steps(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float]]:

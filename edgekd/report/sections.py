@@ -26,6 +26,7 @@ def front_section(rows: Sequence[Row], plots: str) -> str:
     absent = len(rows) - len(shown)
     left_out = f" {plural(absent, 'row')} without accuracy or latency {'is' if absent == 1 else 'are'} in the table only." if absent else ""
     mixed = " The latencies come from several devices." if len({row.device for row in shown}) > 1 else ""
+    mixed += " The scores are of several data sets." if len({(row.classes, row.images) for row in shown}) > 1 else ""
     return (
         f'{_FRONT}<div class="plot">{plots}<div class="front"><h3>On the Pareto front</h3><ol>{entries}</ol>'
         f'<p class="dim">No measured model is both faster and more accurate than one of these.{mixed}{left_out}</p></div></div></section>'

@@ -20,7 +20,9 @@ def summary(rows: Sequence[Row]) -> str:
         near = sum(row.p50 <= _NEAR * fastest.p50 for row in timed) - 1
         tie = f", {near} more within 3 %" if near else ""
         words.append(f"Fastest: <b>{text(fastest.label)}</b>, {milliseconds(fastest.p50)} ms {_call(fastest)}{tie}.")
-    if scored:
+    if len({(row.classes, row.images) for row in scored}) > 1:
+        words.append("The scores are of several data sets, and can't be compared with each other.")
+    elif scored:
         words.append(f"Most accurate: <b>{text(scored[0].label)}</b>, {percent(scored[0].miou, 1)} % mIoU.")
     else:
         words.append("No accuracy was measured.")
@@ -36,7 +38,7 @@ def _call(row: Row) -> str:
 
 
 def _price(row: Row, best: Row) -> str:
-    """How a row compares with the most accurate one; only where it ran the same way, where the times can be compared."""
+    """How a row compares with the most accurate one; only where it ran the same way on the same data, where both can be compared."""
     if row is best or row.miou is None or best.miou is None or _run(row) != _run(best):
         return ""
     if not (row.network and best.network and row.p50 < best.p50):
@@ -44,8 +46,8 @@ def _price(row: Row, best: Row) -> str:
     return f"; {best.p50 / row.p50:.1f}× as fast as {text(best.label)} at {points(row.miou - best.miou)} points"
 
 
-def _run(row: Row) -> tuple[str, str, int, int]:
-    return row.device, row.backend, row.threads, row.batch
+def _run(row: Row) -> tuple[object, ...]:
+    return row.device, row.backend, row.threads, row.batch, row.classes, row.images
 
 
 def tiles(rows: Sequence[Row]) -> str:

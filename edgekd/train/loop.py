@@ -1,7 +1,6 @@
 """The training loop. One reads it top to bottom: set up, step, log, validate, save."""
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,11 +9,10 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edgekd.config import Recipe, TrainRecipe
+from edgekd.config import Recipe
 from edgekd.console import Update, duration, note, progress
 from edgekd.data.layout import Layout
 from edgekd.data.loader import checked, train_loader
@@ -26,11 +24,10 @@ from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.interrupt import ctrl_c
+from edgekd.train.optimizers import build_optimizers
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
-from edgekd_runtime.errors import EdgeKDError, MissingError, StoppedError, UsageError
-
-PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
 
 @dataclass
@@ -41,37 +38,6 @@ class State:
     best: float = -1.0
     seconds: float = 0.0
     data_seconds: float = 0.0
-
-
-def launch(train: TrainRecipe) -> Fabric:
-    """Start Fabric and its processes; torchrun's environment wins over the recipe.
-
-    Raises:
-        MissingError: If CUDA is asked for and there is none.
-        UsageError: If the batch can't be dealt out evenly, or the device has no such precision.
-    """
-    if train.accelerator == "cuda" and not torch.cuda.is_available():
-        raise MissingError("train.accelerator is cuda, but PyTorch sees no GPU here; install a CUDA build and driver, or use cpu.")
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    devices = local or train.devices
-    nodes = int(os.environ.get("WORLD_SIZE", devices)) // local if local else train.num_nodes
-    world = devices * nodes
-    if train.batch_size % (world * train.accumulate):
-        raise UsageError(
-            f"train.batch_size {train.batch_size} can't be split over {world} processes × {train.accumulate} parts; use a multiple."
-        )
-    if train.accelerator != "cpu" and torch.cuda.is_available() and devices > torch.cuda.device_count():
-        raise MissingError(f"train.devices is {devices}, but there are {torch.cuda.device_count()} GPUs here.")
-    # some backbones have stages that no head reads; buffers are equal in all processes by construction
-    strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if world > 1 else "auto"
-    fabric = Fabric(
-        accelerator=train.accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=PRECISION[train.precision]
-    )
-    if train.precision == "16" and fabric.device.type == "cpu":
-        # Fabric would go on in bf16 with a warning
-        raise UsageError("train.precision 16 needs a GPU; on a CPU use bf16 or 32.")
-    fabric.launch()
-    return fabric
 
 
 @contextmanager
@@ -110,7 +76,7 @@ class Trainer:
             objective.teacher.to(fabric.device, self.memory_format)
         self.objective = objective.to(memory_format=self.memory_format)
         self.student: Segmenter = objective.student
-        optimizers = _optimizers(objective, self.train)
+        optimizers = build_optimizers(objective, self.train)
         if len(optimizers) > 1 and self.train.precision == "16":
             raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
@@ -325,26 +291,3 @@ def _set_random_state(state: Tensor) -> None:
     torch.set_rng_state(state[:length].clone())
     if torch.cuda.is_available() and len(state) > length:
         torch.cuda.set_rng_state(state[length:].clone())
-
-
-def _optimizers(objective: Objective, train: TrainRecipe) -> list[torch.optim.Optimizer]:
-    """The student's optimiser, and Adam for an adversary where there is one."""
-    rivals = objective.second_players()
-    rival_ids = {id(parameter) for parameter in rivals}
-    backbone = {id(parameter) for parameter in objective.student.backbone.parameters()}
-    groups: dict[float, list[nn.Parameter]] = {1.0: [], train.head_lr: []}
-    for parameter in objective.parameters():
-        if parameter.requires_grad and id(parameter) not in rival_ids:
-            groups[1.0 if id(parameter) in backbone else train.head_lr].append(parameter)
-    settings = [
-        {"params": parameters, "lr": train.lr * factor, "initial_lr": train.lr * factor}
-        for factor, parameters in groups.items()
-        if parameters
-    ]
-    if train.optimizer == "sgd":
-        main: torch.optim.Optimizer = torch.optim.SGD(settings, momentum=train.momentum, weight_decay=train.weight_decay)
-    else:
-        main = torch.optim.AdamW(settings, weight_decay=train.weight_decay)
-    if not rivals:
-        return [main]
-    return [main, torch.optim.Adam([{"params": rivals, "lr": 4e-4, "initial_lr": 4e-4}], betas=(0.9, 0.99))]

@@ -1,5 +1,6 @@
 """The chain from the command line, and what each verb says when something is wrong."""
 
+import copy
 import html.parser
 import json
 
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from edgekd_runtime.video import VideoReader, video_writer
 from tests.conftest import write_pair
+from tests.runtime.models import write_model
 
 
 @pytest.fixture
@@ -49,6 +51,19 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     edgekd("report", results, "--out", tmp_path / "r.html", "--picture", tmp_path / "r.svg", "--samples", 2)
     html.parser.HTMLParser().feed((tmp_path / "r.html").read_text())
     assert (tmp_path / "r.html").read_text().count("<figure><img") == 2 * (2 + 3)  # image, label and three files
+    both = ["--backend", "torch,onnxruntime-cpu", "--no-accuracy", "--seconds", 0.1, "--results", tmp_path / "both.json"]
+    edgekd("bench", tmp_path / "student/best.safetensors", model, *both)
+    document = json.loads((tmp_path / "both.json").read_text())
+    other = copy.deepcopy(document["measurements"][1])
+    other["artifact"]["sha256"] = "of another file"
+    other["path"] = str(write_model(tmp_path / "other", name="another"))
+    document["measurements"].append(other)
+    (tmp_path / "both.json").write_text(json.dumps(document))
+    said = edgekd("report", tmp_path / "both.json", "--out", tmp_path / "both.html", "--samples", 1)
+    assert (tmp_path / "both.html").read_text().count("<figure><img") == 2 + 2 and "it has other classes" in said.stderr
+    document["measurements"] = []
+    (tmp_path / "both.json").write_text(json.dumps(document))
+    assert "There are no results" in edgekd("report", tmp_path / "both.json", "--samples", 1, code=2).stderr
     (tmp_path / "student/export/int8/model.onnx").unlink()
     assert "int8/model.onnx is not here" in edgekd("report", results, "--out", tmp_path / "r.html", "--samples", 2, code=1).stderr
     assert "<svg" in (tmp_path / "r.svg").read_text()

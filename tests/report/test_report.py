@@ -328,6 +328,14 @@ def test_summary_names_the_fastest_and_the_most_accurate(results, tmp_path):
     assert "student cwd, +3.65 points; 20.0× as fast as teacher at −5.05 points" in words
 
 
+def test_scores_of_several_data_sets_are_not_compared(results, tmp_path):
+    for one in results[:2]:
+        one["artifact"]["classes"]["names"][0] = "void"
+    words = "".join(page(results, tmp_path).words)
+    assert "of several data sets, and can't be compared" in words and "The scores are of several data sets." in words
+    assert "Most accurate:" not in words
+
+
 def test_bars_have_the_length_of_the_iou(results, tmp_path):
     parsed = page(results[:2], tmp_path)
     widths = [attributes["style"] for _, attributes in parsed.elements if attributes.get("class", "").startswith("bar ")]
@@ -424,6 +432,9 @@ def test_labels_do_not_cover_each_other():
         width = 7.0 * len(words)
         left = float(x) - {"start": 0, "middle": width / 2, "end": width}[anchor]
         boxes.append((left, float(y) - 11, left + width, float(y)))
+    hint = re.search(r'class="hint" x="([\d.]+)" y="([\d.]+)">([^<]*)', svg)
+    left, bottom = float(hint[1]), float(hint[2])
+    boxes.append((left, bottom - 11, left + 7.0 * len(hint[3]), bottom))
     assert len(boxes) >= 12
     for index, one in enumerate(boxes):
         for other in boxes[index + 1 :]:

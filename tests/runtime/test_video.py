@@ -1,5 +1,7 @@
 """Video in, video out: counts, order, odd sizes, and what can go wrong."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -99,6 +101,41 @@ def test_two_models_stand_side_by_side_under_one_legend(tmp_path):
 def test_frames_must_go_somewhere(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         demo(Brightness(), tmp_path / "in.avi", None)
+
+
+def test_the_source_is_not_written_over(tmp_path):
+    write(tmp_path / "in.avi", 3, (48, 64))
+    before = (tmp_path / "in.avi").read_bytes()
+    (tmp_path / "link.avi").symlink_to(tmp_path / "in.avi")
+    with pytest.raises(UsageError, match="is the video itself"):
+        demo(Brightness(), tmp_path / "in.avi", tmp_path / "link.avi")
+    assert (tmp_path / "in.avi").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_full_disk_is_told_and_an_earlier_video_stays(tmp_path, suffix):
+    """OpenCV's encoder says nothing; a limit on the size of files stands for the disk."""
+    target = tmp_path / f"out{suffix}"
+    write(target, 3, (48, 64))
+    before = target.read_bytes()
+    program = """
+import resource, signal, sys
+import numpy as np
+from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.video import video_writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+random = np.random.default_rng(0)
+try:
+    with video_writer(sys.argv[1], 10, (240, 320)) as write:
+        for _ in range(30):
+            write(random.integers(0, 256, (240, 320, 3)).astype(np.uint8))
+except EdgeKDError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", program, target], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and f"Can't write all of {target}; free some space" in done.stderr
+    assert target.read_bytes() == before and list(tmp_path.iterdir()) == [target]
 
 
 def test_an_error_while_writing_ends_the_demo(tmp_path):

@@ -99,7 +99,7 @@ def test_streams_end_with_the_page():
 def test_a_taken_port_is_named(page):
     _, url = page
     port = int(url.rsplit(":", 1)[1].strip("/"))
-    with pytest.raises(EdgeKDError, match=f"127.0.0.1:{port}.*choose another port"), serve(("127.0.0.1", port)):
+    with pytest.raises(EdgeKDError, match=f"127.0.0.1:{port}.*choose another host or port"), serve(("127.0.0.1", port)):
         pass
 
 

@@ -56,12 +56,14 @@ def demo(
         Frames drawn, and frames a second (decode, network, drawing and encode together).
 
     Raises:
-        UsageError: If there is neither a file to write nor anything to show frames on.
+        UsageError: If there is neither a file to write nor anything to show frames on, or the file is the source.
         EdgeKDError: If the source can't be opened or the target can't be written.
         KeyboardInterrupt: On Ctrl-C before the end of a file.
     """
     if target is None and show is None:
         raise UsageError("The demo's frames go nowhere; name a file to write, or serve them.")
+    if target is not None and Path(target).exists() and Path(source).exists() and Path(target).samefile(source):
+        raise UsageError(f"{target} is the video itself, which the overlay would replace; name another file to write.")
     reader = open_frames(source, fps)
     player = _Player([one for one in (session, compare) if one is not None], reader, opacity, smooth)
     outputs: list[Show] = [show] if show is not None else []

@@ -146,7 +146,7 @@ def serve(address: tuple[str, int]) -> Iterator[tuple[Live, str]]:
     try:
         server = _Server(address, live)
     except OSError as error:
-        raise EdgeKDError(f"Can't serve at {address[0]}:{address[1]}: {error.strerror or error}; choose another port.") from error
+        raise EdgeKDError(f"Can't serve at {address[0]}:{address[1]}: {error.strerror or error}; choose another host or port.") from error
     thread = Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:
