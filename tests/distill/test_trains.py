@@ -1,6 +1,7 @@
 """Every method trains: on drawn streets, in a few steps, its loss falls and its student beats a stated floor."""
 
 import pytest
+import torch
 
 from edgekd import pipeline
 from edgekd.config import Recipe, merge, validate
@@ -25,11 +26,16 @@ def teacher(tmp_path_factory):
     return folder
 
 
+CUDA = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
+
+
+@pytest.mark.parametrize(("accelerator", "precision"), [("cpu", "32"), pytest.param("cuda", "bf16", marks=CUDA)])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_trains(method, teacher, tmp_path):
+def test_a_method_trains(method, accelerator, precision, teacher, tmp_path):
     label_assisted = method_recipe(method).get("teacher", {}).get("label_assisted", False)
     source = {"steps": 20} if label_assisted else {"run": str(teacher)}
-    recipe = validate(Recipe, merge(merge(merge(TINY, SETTING), method_recipe(method)), {"teacher": source, "method": method}), "test")
+    own = {"teacher": source, "method": method, "train": {"accelerator": accelerator, "precision": precision}}
+    recipe = validate(Recipe, merge(merge(merge(TINY, SETTING), method_recipe(method)), own), "test")
     pipeline.distill(recipe, tmp_path / "student")
     history = RunFolder(tmp_path / "student").history()
     losses = [record["parts"]["task"] for record in history if "parts" in record]
