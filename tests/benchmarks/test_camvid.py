@@ -1,6 +1,7 @@
 """The recorded CamVid table is of the recipes that ship, and its page is what the records give."""
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def scripts():
 
 
 def jobs(scripts, out: Path):
-    rows = (*scripts["jobs"].TEACHERS, *scripts["jobs"].STUDENTS)
+    rows = (*scripts["jobs"].TEACHERS, *scripts["jobs"].STUDENTS, *scripts["jobs"].STUDIES)
     return [scripts["jobs"].Job(row, seed, HERE / "cpu.yaml", out) for row in rows for seed in range(row.seeds)]
 
 
@@ -34,7 +35,7 @@ def test_every_job_is_a_command_that_the_project_understands(scripts, tmp_path, 
     for job in jobs(scripts, tmp_path):
         main(job.command(scripts["jobs"].Data(*DATA)), standalone_mode=False)
     students = [recipe for recipe in recipes if recipe.objective != "label-assisted" and recipe.student.weights == "student.pth"]
-    assert len(students) == len(recipes) - 2  # all but the two teachers
+    assert len(students) == len(recipes) - 3  # all but the teachers
     assert len({recipe.student.model_dump_json() for recipe in students}) == 1
     assert len({recipe.model_copy(update={"teacher": None}).model_dump_json() for recipe in students}) > 20
 
@@ -46,19 +47,22 @@ def test_what_is_recorded_is_of_the_recipe_that_ships(scripts):
     assert {name: one["digest"] for name, one in recorded.items()} == {name: known[name] for name in recorded}
 
 
-def test_a_recorded_job_is_not_run_again_and_a_changed_one_is(scripts, tmp_path, monkeypatch):
-    run, jobs_module = scripts["run"], scripts["jobs"]
-    trained = []
-    monkeypatch.setattr(run, "train", lambda job, data: trained.append(job.name))
+def test_what_is_done_and_what_is_run_again(scripts, tmp_path, monkeypatch):
+    run, data = scripts["run"], scripts["jobs"].Data(*DATA)
+    row = scripts["jobs"].STUDENTS[0]
+    first, second = (scripts["jobs"].Job(row, seed, HERE / "cpu.yaml", tmp_path) for seed in (0, 1))
     monkeypatch.setattr(run, "outcome", lambda job: {"miou": 0.5})
-    job = jobs_module.Job(jobs_module.STUDENTS[0], 0, HERE / "cpu.yaml", tmp_path)
-    for _ in range(2):
-        run.trained(job, jobs_module.Data(*DATA), tmp_path)
-    assert trained == ["alone-seed0"]
+    monkeypatch.setattr(run, "train", lambda job, data: run.write_json(job.folder / "spent.json", {}))
+    for job in (first, second):
+        assert not run.done(job, tmp_path)
+        run.record(job, data, tmp_path)
+        assert run.done(job, tmp_path)
+        shutil.rmtree(job.folder)
+    assert run.done(second, tmp_path)
+    assert not run.done(first, tmp_path)  # its run is gone, and its exported files are measured beside the others'
     other = tmp_path / "other.yaml"
     other.write_text((HERE / "cpu.yaml").read_text().replace("steps: 300", "steps: 301"))
-    run.trained(jobs_module.Job(job.row, 0, other, tmp_path), jobs_module.Data(*DATA), tmp_path)
-    assert trained == ["alone-seed0", "alone-seed0"]
+    assert not run.done(scripts["jobs"].Job(row, 1, other, tmp_path), tmp_path)
 
 
 def test_the_page_is_what_the_records_give(scripts, tmp_path, monkeypatch):
