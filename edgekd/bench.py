@@ -98,7 +98,7 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
 
 
 def advice(measured: Sequence[Measurement]) -> list[str]:
-    """Which backend to use for each precision, what a backend gets wrong, and which figures are doubtful, in sentences."""
+    """Which backend to use for each model, what a backend gets wrong, and which figures are doubtful, in sentences."""
     sentences = []
     for name, batch in dict.fromkeys((one.artifact.name, one.batch) for one in measured):
         group = [one for one in measured if (one.artifact.name, one.batch) == (name, batch)]

@@ -1,11 +1,12 @@
 """From a recipe to a finished run: which recipe each part has, which objective it stands for, and the teacher that comes first."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from edgekd.config import Recipe, TaskRecipe, load_recipe
 from edgekd.console import note, progress
@@ -127,7 +128,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     run = RunFolder(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
-        if source is not None and folder.resolve() in (Path(source).resolve(), Path(source).resolve().parent):
+        if source is not None and folder.resolve() == _home(Path(source)).resolve():
             raise UsageError(f"{folder} is this run's own {name}, and would be written over; choose another --out.")
     if not resume:
         run.refuse_if_taken(overwrite)
@@ -137,7 +138,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     _check_batch(recipe, objective.student, fabric.world_size)
     if recipe.train.start and not resume:
         start_from(objective.student, Path(recipe.train.start))
-    with run.held() if fabric.is_global_zero else nullcontext():
+    with _held(fabric, run):
         if fabric.is_global_zero and not resume:
             run.begin(recipe, overwrite)
         fabric.barrier()
@@ -146,6 +147,21 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
             write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
         fabric.barrier()
     return state
+
+
+@contextmanager
+def _held(fabric: Fabric, run: RunFolder) -> Iterator[None]:
+    """`RunFolder.held` by the first process; where it can't be, all of them end together."""
+    with ExitStack() as stack:
+        failure = None
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(run.held())
+            except EdgeKDError as error:
+                failure = str(error)
+        if failure := fabric.broadcast(failure):
+            raise EdgeKDError(failure)
+        yield
 
 
 def _check_batch(recipe: Recipe, student: Segmenter, world: int) -> None:
@@ -263,13 +279,18 @@ def moved(recipe: Recipe, root: str | None) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": root})}) if root else recipe
 
 
+def _home(run: Path) -> Path:
+    """The folder of a run, or of the checkpoint file of one."""
+    return run if run.is_dir() else run.parent
+
+
 def run_recipe(folder: Path) -> Recipe:
     """The resolved recipe of a run folder, or of the run that a checkpoint file lies in.
 
     Raises:
         EdgeKDError: If there is none.
     """
-    home = folder if folder.is_dir() else folder.parent
+    home = _home(folder)
     if not (home / "recipe.yaml").is_file():
         raise EdgeKDError(f"{folder} is no run: it has no recipe.yaml; give a folder that `edgekd train` or `edgekd distill` wrote.")
     return load_recipe(home)

@@ -84,6 +84,7 @@ STUDENTS = (
     _method("fakd-pd", "FAKD-PD"),
     _method("pd", "PD"),
     _method("rdd-cwd", "RDD on top of CWD", "cwd", *_DIFFICULTY),
+    _method("rdd-fakd", "RDD on top of FAKD-CWD", "fakd", *_DIFFICULTY),
     _method("skds", "SKDS"),
     _method("ifvd", "IFVD"),
     _method("cirkd", "CIRKD", seeds=1),  # 4.5 times the others' time

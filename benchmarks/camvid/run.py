@@ -39,7 +39,10 @@ def edgekd(*arguments: str) -> float:
     process = subprocess.Popen([sys.executable, "-m", "edgekd", *arguments])
     try:
         _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:  # a command that outlived this script would go on writing its run
+    except KeyboardInterrupt:  # the command heard it too, and keeps what it has
+        process.wait()
+        raise
+    except BaseException:  # one that outlived this script would go on writing its run
         process.terminate()
         raise
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -69,11 +72,14 @@ def machine() -> dict[str, Any]:
 def train(job: Job, data: Data) -> None:
     """Train a job, from where it was cut off if it was; what a killed part cost is then missing, which ``resumed`` tells."""
     spent = job.folder / "spent.json"
-    before = read_json(spent) if spent.is_file() else {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     begin = time.perf_counter()
-    resume = RunFolder(job.folder).last.exists()
-    cpu = edgekd("distill" if job.row.teacher else "train", "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data))
+    note = job.folder.parent / f"{job.name}.digest"
+    resume = RunFolder(job.folder).last.exists() and note.is_file() and read_json(note) == digest(job)
+    write_json(note, digest(job))
+    verb = "distill" if job.row.teacher else "train"
+    cpu = edgekd(verb, "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data), "--overwrite")
     wall = time.perf_counter() - begin
+    before = read_json(spent) if resume and spent.is_file() else {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     write_json(spent, {"cpu_seconds": before["cpu_seconds"] + cpu, "wall_seconds": before["wall_seconds"] + wall, "resumed": resume})
 
 
@@ -81,7 +87,7 @@ def done(job: Job, results: Path) -> bool:
     """Whether its result is recorded for this recipe and, of seed 0, its run is there to be exported."""
     file = results / f"{job.name}.json"
     recorded = file.is_file() and read_json(file)["digest"] == digest(job)
-    return recorded and (job.seed > 0 or (job.folder / "spent.json").is_file())
+    return recorded and (job.seed > 0 or job.row in STUDIES or (job.folder / "spent.json").is_file())
 
 
 def record(job: Job, data: Data, results: Path) -> None:
@@ -164,8 +170,9 @@ def main() -> None:
     for job in teachers + jobs:
         if not done(job, results):
             record(job, data, results)
-    if not arguments.train_only:
-        deployed([job for job in jobs if job.seed == 0 and job.row in STUDENTS], results)
+    exported = [job for job in jobs if job.seed == 0 and job.row in STUDENTS]
+    if exported and not arguments.train_only:
+        deployed(exported, results)
 
 
 if __name__ == "__main__":

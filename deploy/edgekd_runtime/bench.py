@@ -25,8 +25,8 @@ Samples = Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 Source = Callable[[], tuple[int, Samples]]
 """Gives the number of labelled images and an iterable of them."""
 Progress = Callable[[str, int, int], None]
-NOT_SCORED = 0, None
 """Called with (what, done, all)."""
+NOT_SCORED = 0, None
 
 
 @dataclass(frozen=True)

@@ -56,14 +56,14 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     show_default=True,
     help="Images a call, each measured; needs export --max-batch.",
 )
-@click.option("--seconds", type=Number(min=0.1), default=3.0, show_default=True, help="At least this long a model and stage.")
+@click.option("--seconds", type=Number(0.1, 3600), default=3.0, show_default=True, help="At least this long a model and stage.")
 @click.option("--no-accuracy", is_flag=True, help="Latency only.")
 @click.option("--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
 @click.option("--power", metavar="SOURCE", help="Joules an image: tegrastats, nvml, rapl, or auto for the first that works.")
-@click.option("--idle-seconds", type=Number(min=0.2), help="First measure the power at rest this long, and subtract it.")
+@click.option("--idle-seconds", type=Number(0.2, 3600), help="First measure the power at rest this long, and subtract it.")
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
 @click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
 @click.option(
@@ -98,6 +98,7 @@ def command(
     from edgekd.bench import advice, bench_models, missed_gates, show
     from edgekd.device import DeviceOptions, bench_on_device
     from edgekd.report.columns import write_markdown
+    from edgekd_runtime.cli.bench import NOT_MEASURED
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
 
@@ -116,7 +117,7 @@ def command(
 
     def failed(case: "Case", error: EdgeKDError) -> None:
         failures.append(error)
-        click.echo(f"Not measured: {error}", err=True)
+        click.echo(f"{NOT_MEASURED}{error}", err=True)
 
     if device:
         there = DeviceOptions(backends, threads, batch, seconds, power, idle_seconds or 0.0, trt, images or 0, data_root)

@@ -77,7 +77,10 @@ def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions) ->
     if not measured:
         raise failure or EdgeKDError(f"{target.host} answered without results; run the same command again.")
     failures = [EdgeKDError(f"{target.host}: {line.removeprefix(NOT_MEASURED)}") for line in said if line.startswith(NOT_MEASURED)]
-    return measured, failures or ([failure] if failure else [])
+    if failure and not failures:
+        print(f"{target.host}: {failure}", file=sys.stderr, flush=True)
+        failures = [failure]
+    return measured, failures
 
 
 def _measurements(text: str) -> list[Measurement]:

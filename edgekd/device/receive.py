@@ -6,8 +6,10 @@ Arguments: the file's hash and size. Says `offset N` first (what is there alread
 import fcntl
 import hashlib
 import os
+import select
 import sys
 
+SILENCE_S = 60
 digest, size = sys.argv[1], int(sys.argv[2])
 cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118  (any Python 3)
 path = os.path.join(cache, "edgekd", "bundles", digest + ".pyz")  # noqa: PTH118
@@ -27,7 +29,12 @@ try:
         if file.tell() > size:
             file.truncate(0)
         say("offset " + str(file.tell()))
-        for block in iter(lambda: os.read(0, 1 << 16), b""):
+        while True:
+            if not select.select([0], [], [], SILENCE_S)[0]:
+                raise OSError(None, "the sender fell silent")  # a connection that broke may not be noticed for hours
+            block = os.read(0, 1 << 16)
+            if not block:
+                break
             file.write(block)
             file.flush()  # what came before a cut stays
     arrived, found = os.path.getsize(path), hashlib.sha256()  # noqa: PTH202

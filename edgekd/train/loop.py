@@ -1,6 +1,7 @@
 """The training loop. One reads it top to bottom: set up, step, log, validate, save."""
 
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -128,21 +129,22 @@ class Trainer:
                 self.state.seconds += time.perf_counter() - begin
                 self.state.data_seconds += waited
                 self._log(parts, time.perf_counter() - begin, update)
-                if self.state.step % every == 0 or self.state.step == self.train.steps:
+                validating = self.state.step % every == 0 or self.state.step == self.train.steps
+                if validating:
                     with enough_memory("validation sees whole images of data.size: lower that"):
                         self._validate()
+                stopping = stop is not None and stop.is_set()
+                if validating or stopping:
                     self._save()
-                elif stop is not None and stop.is_set():
-                    self._save()
-                    self._tell_how_to_go_on()
+                if stopping:
+                    self._stop()
         return self.state
 
-    def _tell_how_to_go_on(self) -> None:
+    def _stop(self) -> None:
+        self.writer.flush()
         verb = "distill" if self.recipe.objective == "distillation" else "train"
-        raise StoppedError(
-            f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; go on with "
-            f"`edgekd {verb} --resume --out {self.folder.path}`."
-        )
+        command = shlex.join(["edgekd", verb, "--resume", "--out", str(self.folder.path)])
+        raise StoppedError(f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; this run goes on with `{command}`.")
 
     def _step(self, batches: Iterator[Any]) -> tuple[dict[str, float], float]:
         """One optimiser step; the loss parts, and the seconds spent waiting for data."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from edgekd.config import Recipe, dump_recipe
+from edgekd.console import note
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import atomic, write_text
 
@@ -54,10 +55,12 @@ class RunFolder:
         with lock:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with this process; its loader's children don't inherit it
-            except BlockingIOError as error:
+            except (BlockingIOError, PermissionError) as error:
                 raise EdgeKDError(
                     f"Another process is training into {self.path}; wait for it or stop it, or choose another --out."
                 ) from error
+            except OSError as error:
+                note(f"{self.path} can't be locked ({error.strerror}): see that no other process trains into it.")
             yield
 
     def begin(self, recipe: Recipe, overwrite: bool = False) -> None:

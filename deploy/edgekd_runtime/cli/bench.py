@@ -18,6 +18,7 @@ from edgekd_runtime.cli.options import Progress, at_least, between, models_argum
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
+from edgekd_runtime.trt.api import installed_family
 
 NOT_MEASURED = "Not measured: "
 """What a line on stderr begins with that tells of a case that failed."""
@@ -55,6 +56,7 @@ def run(given: argparse.Namespace) -> None:
         raise UsageError("--idle-seconds needs --power, the source that is read.")
     files = list(dict.fromkeys(file for path in given.models for file in find_models(path)))
     if given.trt:
+        installed_family()  # none at all is no failure of one model
         engines = for_each((Case(file, None) for file in onnx_models(given.models)), lambda case: built_engine(case.file), failed)
         files = list(dict.fromkeys([*_runnable(files, given.backend), *engines.values()]))
     if not files:

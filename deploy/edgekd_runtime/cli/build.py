@@ -79,7 +79,8 @@ def onnx_models(paths: list[Path]) -> list[Path]:
 
 def engine_folder(source: Path) -> Path:
     """Where the engine of an ONNX file goes: beside its folder, named after it."""
-    return source.parent.with_name(f"{source.parent.name}-trt")
+    home = source.resolve().parent
+    return home.with_name(f"{home.name}-trt")
 
 
 def built_engine(source: Path) -> Path:

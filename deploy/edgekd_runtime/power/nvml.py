@@ -14,8 +14,8 @@ INTERVAL_S = 0.05
 class NVMLMeter(Meter):
     """The first GPU's own count of its board's energy.
 
-    GPUs older than Volta keep none, and their power is integrated instead; of newer ones that would be wrong, because what they tell as
-    power is the mean of the last second (NVML API reference, nvmlDeviceGetPowerUsage), longer than a turn.
+    GPUs older than Volta keep none, and their power is integrated instead; of Ampere (but GA100) and later ones that would be wrong,
+    because what they tell as power is the mean of the last second (NVML API reference, nvmlDeviceGetPowerUsage), longer than a turn.
     """
 
     name = "nvml"

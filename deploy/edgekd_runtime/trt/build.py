@@ -113,7 +113,7 @@ def _use_dla(builder: "trt.Builder", config: "trt.IBuilderConfig", core: int) ->
 def _parser_fault(parser: "trt.OnnxParser") -> str:
     error = parser.get_error(0)
     mend = "`edgekd inspect` lists what TensorRT can't read and what to change"
-    return f"{error.node_operator()} {error.node_name()!r}: {error.desc().splitlines()[0]}; {mend}."
+    return f"{error.node_operator()} {error.node_name()!r}: {error.desc().partition(chr(10))[0]}; {mend}."
 
 
 OUT_OF_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "cudaerrormemoryallocation")

@@ -41,7 +41,7 @@ def video_writer(path: str | Path, fps: float, size: tuple[int, int]) -> Iterato
             interrupt = caught  # what was written so far stays, playable
         finally:
             writer.release()
-        if _frames(temporary) < written - 1:  # some containers only estimate their length
+        if _frames(temporary) < max(written - 1, min(written, 1)):  # some containers only estimate their length
             raise EdgeKDError(f"Can't write all of {path}; free some space, or choose another folder.")
     if interrupt is not None:
         raise interrupt
