@@ -75,6 +75,9 @@ def _method(name: str, title: str, *options: str, teacher: str = "teacher", seed
 TEACHERS = (
     Row("teacher", "teacher", ("--part", "teacher")),
     Row("lad-teacher", "LAD teacher (privileged: is shown the label)", ("--label-assisted",)),
+    Row(
+        "lad-teacher-free", "LAD teacher without its consistency term (privileged)", ("--label-assisted", "--set", "teacher.consistency=0")
+    ),
 )
 STUDENTS = (
     Row("alone", "student alone", seeds=3),
@@ -92,10 +95,8 @@ STUDENTS = (
     _method("dsd", "DSD"),
     _method("fitnet", "FitNet"),
     _method("lad", "LAD", teacher="lad-teacher"),
+    _method("lad-free", "LAD, its teacher without the consistency term", "lad", teacher="lad-teacher-free"),
     _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher"),
 )
-STUDIES = (
-    Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),
-    Row("lad-teacher-free", "LAD teacher without its consistency term", ("--label-assisted", "--set", "teacher.consistency=0")),
-)
-"""Why a row is as it is: not part of the table."""
+STUDIES = (Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),)
+"""What helps to read the table: not part of it."""
