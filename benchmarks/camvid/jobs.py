@@ -98,5 +98,9 @@ STUDENTS = (
     _method("lad-free", "LAD, its teacher without the consistency term", "lad", teacher="lad-teacher-free"),
     _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher"),
 )
-STUDIES = (Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),)
+STUDIES = (
+    Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),
+    _method("cwd-long", "CWD, as many steps as the teachers", "cwd", "--set", "train.steps=900", seeds=1),
+    _method("all-free", "LAD + RDD + FAKD-CWD, the teacher without the consistency term", "all", teacher="lad-teacher-free"),
+)
 """What helps to read the table: not part of it."""
