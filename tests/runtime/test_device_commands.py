@@ -96,6 +96,7 @@ def test_engines_alone_where_nothing_runs_the_onnx_files(folder, tmp_path, monke
             raise EdgeKDError(f"TensorRT rejects {source}.")
         return source  # an engine's place, and an ONNX file's content
 
+    monkeypatch.setattr(bench, "installed_family", lambda: "tensorrt")
     monkeypatch.setattr(bench, "built_engine", build)
     monkeypatch.setattr(bench, "_missing", lambda backend: "no ONNX Runtime.")
     monkeypatch.setattr(bench, "find_models", lambda path: sorted(path.rglob("model.onnx")))
