@@ -218,12 +218,17 @@ def test_one_process_writes_a_run_at_a_time(tmp_path, tiny):
     pipeline.train(recipe, run)
 
 
+def hear_ctrl_c():
+    """A background job of a shell ignores it, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("every", [100, 1])
 def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(tmp_path, tiny, tiny_file, every):
     settings = ["--set", "train.steps=200", "--set", f"train.val_every={every}", "--set", "data.workers=1"]
     run = tmp_path / "run"
     command = [sys.executable, "-m", "edgekd", "train", "--recipe", tiny_file, *settings, "--out", run]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_ctrl_c)
     while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= 3):
         assert process.poll() is None
         time.sleep(0.02)
