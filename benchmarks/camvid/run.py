@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,9 +76,11 @@ def train(job: Job, data: Data) -> None:
     begin = time.perf_counter()
     note = job.folder.parent / f"{job.name}.digest"
     resume = RunFolder(job.folder).last.exists() and note.is_file() and read_json(note) == digest(job)
+    if not resume:
+        shutil.rmtree(job.folder, ignore_errors=True)  # of another recipe, and its exported files with it
     write_json(note, digest(job))
     verb = "distill" if job.row.teacher else "train"
-    cpu = edgekd(verb, "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data), "--overwrite")
+    cpu = edgekd(verb, "--resume", "--out", str(job.folder)) if resume else edgekd(*job.command(data))
     wall = time.perf_counter() - begin
     before = read_json(spent) if resume and spent.is_file() else {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     write_json(spent, {"cpu_seconds": before["cpu_seconds"] + cpu, "wall_seconds": before["wall_seconds"] + wall, "resumed": resume})

@@ -27,7 +27,7 @@ try:
         fcntl.flock(file, fcntl.LOCK_EX)  # two copies of one bundle follow each other: the second finds it there
         file.seek(0, os.SEEK_END)
         if file.tell() > size:
-            file.truncate(0)
+            file.seek(file.truncate(0))
         say("offset " + str(file.tell()))
         while True:
             if not select.select([0], [], [], SILENCE_S)[0]:

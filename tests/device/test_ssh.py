@@ -116,6 +116,15 @@ def test_what_arrives_damaged_is_deleted(device, blob):
     assert there.read_bytes() == file.read_bytes()
 
 
+def test_what_is_too_long_there_is_sent_anew(device, blob):
+    file, digest = blob
+    there = device.cache / f"edgekd/bundles/{digest}.pyz"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(file.read_bytes() + b"more")
+    copy_to(Target("device"), file, quiet)
+    assert there.read_bytes() == file.read_bytes()
+
+
 def test_a_talkative_ssh(device, blob):
     device.python(f'head -c 300000 /dev/zero >&2; exec {sys.executable} -I "$@"')  # more than a pipe holds
     assert copy_to(Target("device"), blob[0], quiet).endswith(f"{blob[1]}.pyz")
