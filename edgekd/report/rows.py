@@ -85,6 +85,11 @@ class Row:
         return self.batch * self.network.throughput if self.network else None
 
 
+def several_data_sets(rows: Sequence[Row]) -> bool:
+    """Whether the scores are over other classes or images, so that they can't be compared with each other."""
+    return len({(row.classes, row.images) for row in rows if row.miou is not None}) > 1
+
+
 def read_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
     """Measurements as `edgekd_runtime.measurement.load_results` gives them, in their order.
 

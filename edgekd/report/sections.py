@@ -6,7 +6,7 @@ from edgekd.report.markup import ABSENT, listing, milliseconds, percent, plural,
 from edgekd.report.palette import colour
 from edgekd.report.pareto import front_rows, plottable
 from edgekd.report.pictures import swatch
-from edgekd.report.rows import Row
+from edgekd.report.rows import Row, several_data_sets
 from edgekd.report.stages import Histogram, histograms
 
 _BARS = 12
@@ -26,7 +26,7 @@ def front_section(rows: Sequence[Row], plots: str) -> str:
     absent = len(rows) - len(shown)
     left_out = f" {plural(absent, 'row')} without accuracy or latency {'is' if absent == 1 else 'are'} in the table only." if absent else ""
     mixed = " The latencies come from several devices." if len({row.device for row in shown}) > 1 else ""
-    mixed += " The scores are of several data sets." if len({(row.classes, row.images) for row in shown}) > 1 else ""
+    mixed += " The scores are of several data sets." if several_data_sets(shown) else ""
     return (
         f'{_FRONT}<div class="plot">{plots}<div class="front"><h3>On the Pareto front</h3><ol>{entries}</ol>'
         f'<p class="dim">No measured model is both faster and more accurate than one of these.{mixed}{left_out}</p></div></div></section>'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgekd.report.markup import megabytes, milliseconds, percent, plural, points, rate, text, unique
-from edgekd.report.rows import Row
+from edgekd.report.rows import Row, several_data_sets
 
 _NEAR = 1.03  # within this ratio two medians are called alike: machines drift more
 
@@ -20,7 +20,7 @@ def summary(rows: Sequence[Row]) -> str:
         near = sum(row.p50 <= _NEAR * fastest.p50 for row in timed) - 1
         tie = f", {near} more within 3 %" if near else ""
         words.append(f"Fastest: <b>{text(fastest.label)}</b>, {milliseconds(fastest.p50)} ms {_call(fastest)}{tie}.")
-    if len({(row.classes, row.images) for row in scored}) > 1:
+    if several_data_sets(rows):
         words.append("The scores are of several data sets, and can't be compared with each other.")
     elif scored:
         words.append(f"Most accurate: <b>{text(scored[0].label)}</b>, {percent(scored[0].miou, 1)} % mIoU.")
@@ -59,7 +59,7 @@ def tiles(rows: Sequence[Row]) -> str:
     if timed:
         row = min(timed, key=lambda row: row.p50)
         entries.append(("Fastest", f"{milliseconds(row.p50)} ms", f"{text(row.label)}, {rate(row.throughput)} images/s"))
-    if scored:
+    if scored and not several_data_sets(rows):
         row = max(scored, key=lambda row: row.miou or 0.0)
         entries.append(("Most accurate", f"{percent(row.miou)} %", f"{text(row.label)}, mIoU"))
     if gains:
