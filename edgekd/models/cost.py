@@ -32,6 +32,7 @@ USUAL_MODELS = (
     "lraspp-tf_efficientnet_lite0",
     "lraspp-mobilenetv4_conv_small",
     "lraspp-repvit_m0_9",
+    "fpn-tf_efficientnet_lite0",
 )
 """The pairs that the papers report, teachers first, and light ones."""
 

@@ -39,6 +39,7 @@ NAMED = [
     "stdc-stdc2",
     "lraspp-mobilenetv4_conv_small",
     "fcn-repvit_m0_9",
+    "fpn-tf_efficientnet_lite0",
 ]
 SLOW = {"fcn-hrnet_w48"}  # a minute and 5 GB to export; its graph is W18's with more channels
 PAIRS = list(dict.fromkeys([*(f"{head}-{backbone}" for head, backbone in itertools.product(HEADS, BACKBONES)), *NAMED]))

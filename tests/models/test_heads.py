@@ -124,3 +124,30 @@ def test_hrnet_takes_sizes_that_its_branches_do_not():
     for cut, whole, stride in zip(backbone(x), backbone.net(filled), (4, 8, 16, 32), strict=True):
         assert cut.shape[-2:] == (-(-40 // stride), -(-72 // stride))
         assert torch.equal(cut, whole[..., : cut.shape[-2], : cut.shape[-1]])
+
+
+def test_fpn_adds_every_level_on_the_way_to_stride_4():
+    """Lin et al. 2017, figure 3, in float64: P5 = C5's projection, P(l) = smooth(project(C(l)) + P(l+1) resized).
+
+    A stride-2 level is not read.
+    """
+    levels = Levels((8, 16, 24, 48), (2, 4, 8, 16))
+    ours = head("fpn", levels=levels).double()
+    x = [torch.randn(2, c, -(-104 // s), -(-140 // s), dtype=torch.float64) for c, s in zip(levels.channels, levels.strides, strict=True)]
+
+    def block(part, value):
+        convolution, norm = part[0], part[1]
+        value = nn.functional.conv2d(value, convolution.weight, padding=convolution.padding, groups=convolution.groups)
+        scale = (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
+        value = scale * value + norm.bias[:, None, None] - scale * norm.running_mean[:, None, None]
+        return value.clamp(min=0) if len(part) > 2 else value
+
+    top = block(ours.lateral[0], x[3])
+    for index, level in ((1, x[2]), (2, x[1])):
+        finer = nn.functional.interpolate(top, level.shape[-2:], mode="bilinear", align_corners=True)
+        depthwise, pointwise = ours.smooth[index - 1]
+        assert depthwise[0].groups == 16
+        top = block(pointwise, block(depthwise, block(ours.lateral[index], level) + finer))
+    assert ours.stride == 4
+    torch.testing.assert_close(ours(x), top)
+    torch.testing.assert_close(ours([torch.full_like(x[0], torch.nan), *x[1:]]), top)

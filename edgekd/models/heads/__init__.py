@@ -4,6 +4,7 @@ from edgekd.models.heads.base import Head, Levels
 from edgekd.models.heads.deeplabv3 import DeepLabV3Head
 from edgekd.models.heads.deeplabv3plus import DeepLabV3PlusHead
 from edgekd.models.heads.fcn import FCNHead
+from edgekd.models.heads.fpn import FPNHead
 from edgekd.models.heads.isa import ISAHead
 from edgekd.models.heads.lraspp import LRASPPHead
 from edgekd.models.heads.ocr import OCRHead
@@ -19,6 +20,7 @@ HEADS: dict[str, type[Head]] = {
     "isa": ISAHead,
     "stdc": STDCHead,
     "lraspp": LRASPPHead,
+    "fpn": FPNHead,
 }
 
 __all__ = ["HEADS", "Head", "Levels"]
