@@ -144,11 +144,13 @@ class TransferRecipe(BaseModel):
 
     Attributes:
         method: A key of `edgekd.distill.registry.TRANSFERS`.
+        name: Of this one in logs and checkpoints; None = the method, numbered where it is listed more than once.
         weight: Of the loss; None = the method's published weight.
     """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     method: str
+    name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     weight: float | None = Field(None, ge=0)
 
     @property

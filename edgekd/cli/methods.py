@@ -37,7 +37,7 @@ def _show_methods() -> None:
 
     rows = []
     for name, piece in METHODS.items():
-        parts = " + ".join(transfer["method"] for transfer in piece["transfer"]) or "–"
+        parts = " + ".join(transfer.get("name", transfer["method"]) for transfer in piece["transfer"]) or "–"
         teacher = "label-assisted" if piece.get("teacher", {}).get("label_assisted") else "any"
         rows.append([name, teacher, piece.get("task", {}).get("weighting", "plain"), parts, SUMMARIES[name]])
     table("--method", ["method", "teacher", "task weighting", "transfers", "what it is"], rows)

@@ -51,6 +51,7 @@ class Adversarial(Transfer):
     """
 
     paper = "Liu et al. 2019; SAGAN, Zhang et al. 2019"
+    summary = "a discriminator tells the teacher's score maps from the student's"
     default_weight = 1.0
 
     def __init__(self, widths: Widths, generator: NotNegative = 0.001, judge: NotNegative = 0.1) -> None:

@@ -30,7 +30,9 @@ class AttentionTransfer(Transfer):
     """`attention_transfer` on the features."""
 
     paper = "Zagoruyko & Komodakis 2017"
+    summary = "attention transfer"
     default_weight = 1e4
+    needs = frozenset({"features"})
     companions = ("pd",)
 
     def forward(self, pair: Pair) -> Tensor:

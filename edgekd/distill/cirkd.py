@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.reduce import gather_over_processes, process_rank, sum_over_processes, world_size
+from edgekd.distill.reduce import gather_over_processes, masked_mean, process_rank, sum_over_processes, world_size
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
 
@@ -111,8 +111,10 @@ class Memory(nn.Module):
 
 
 @float32
-def memory_similarity(student: Tensor, teacher: Tensor, contrasts: Tensor, temperature: float, kd_temperature: float) -> Tensor:
-    """KL between the softmaxes of pixel–memory similarities, mean over pixels (Yang et al. 2022, eq. 9–12).
+def memory_similarity(
+    student: Tensor, teacher: Tensor, contrasts: Tensor, temperature: float, kd_temperature: float, anchors: Tensor | None = None
+) -> Tensor:
+    """KL between the softmaxes of pixel–memory similarities, mean over the anchors (Yang et al. 2022, eq. 9–12).
 
     Args:
         student: Normalised pixels N×A, in the teacher's width.
@@ -120,9 +122,15 @@ def memory_similarity(student: Tensor, teacher: Tensor, contrasts: Tensor, tempe
         contrasts: Normalised memory entries K×A.
         temperature: τ of the similarities.
         kd_temperature: T of the distillation.
+        anchors: Pixels that count, bool N, in all processes together; None = all. Labelled ones are, in the public code.
+
+    Returns:
+        Scalar; 0 without anchors.
     """
     log_s, log_t = (F.log_softmax(f @ contrasts.mT / (temperature * kd_temperature), 1) for f in (student, teacher))
-    return kd_temperature**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
+    divergence = (log_t.exp() * (log_t - log_s)).sum(1)
+    counted = torch.ones_like(divergence, dtype=torch.bool) if anchors is None else anchors
+    return kd_temperature**2 * masked_mean(divergence, counted)
 
 
 class CrossImageSimilarity(Transfer):
@@ -132,16 +140,16 @@ class CrossImageSimilarity(Transfer):
         widths: Channel counts.
         temperature: τ of all similarities.
         minibatch: Weight of `cross_image_similarity`.
-        pixel: Weight of the pixel memory's term.
-        region: Weight of the region memory's term; None = the published 0.1, 0.01 on VOC.
+        pixel, region: Weights of the two memories' terms; None = the published 0.1, 0.01 on VOC.
         pixel_memory, region_memory: Queue lengths, entries a class.
         pixel_contrasts, region_contrasts: Entries drawn a step.
         pixels: Pixels enqueued a class and image.
     """
 
     paper = "Yang et al. 2022 (CIRKD)"
+    summary = "cross-image relations in the batch and to two memories"
     default_weight = 1.0
-    needs = frozenset({"labels"})
+    needs = frozenset({"features", "labels"})
     companions = ("pd",)
 
     def __init__(
@@ -149,7 +157,7 @@ class CrossImageSimilarity(Transfer):
         widths: Widths,
         temperature: Positive = 0.1,
         minibatch: NotNegative = 1.0,
-        pixel: NotNegative = 0.1,
+        pixel: NotNegative | None = None,
         region: NotNegative | None = None,
         pixel_memory: Count = 20_000,
         region_memory: Count = 2_000,
@@ -158,9 +166,9 @@ class CrossImageSimilarity(Transfer):
         pixels: Count = 16,
     ) -> None:
         super().__init__()
-        if region is None:
-            region = 0.01 if widths.layout == "voc" else 0.1
-        self.temperature, self.weights, self.pixels = temperature, (minibatch, pixel, region), pixels
+        published = 0.01 if widths.layout == "voc" else 0.1
+        self.weights = minibatch, published if pixel is None else pixel, published if region is None else region
+        self.temperature, self.pixels = temperature, pixels
         self.projector = nn.Sequential(
             nn.Conv2d(widths.student, widths.teacher, 1, bias=False),
             nn.BatchNorm2d(widths.teacher),
@@ -175,11 +183,12 @@ class CrossImageSimilarity(Transfer):
         teacher_map = F.normalize(pair.teacher.features.float(), dim=1)
         student = F.normalize(self.projector(pair.student.features).float(), dim=1).permute(0, 2, 3, 1).flatten(0, 2)
         teacher = teacher_map.permute(0, 2, 3, 1).flatten(0, 2)
+        labels = labels_at(pair.labels, teacher_map.shape[-2:])
+        anchors = labels.flatten() < len(self.pixel_memory.queue)
         loss = minibatch * cross_image_similarity(pair.student.features, pair.teacher.features, self.temperature)
         for weight, memory in ((pixel, self.pixel_memory), (region, self.region_memory)):
-            loss = loss + weight * memory_similarity(student, teacher, memory.sample(), self.temperature, 1.0)
+            loss = loss + weight * memory_similarity(student, teacher, memory.sample(), self.temperature, 1.0, anchors)
         if self.training:
-            labels = labels_at(pair.labels, teacher_map.shape[-2:])
             self._enqueue(gather_over_processes(teacher_map), gather_over_processes(labels))
         return loss
 

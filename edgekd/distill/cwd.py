@@ -1,6 +1,6 @@
 """CWD, channel-wise distillation (Shu et al. 2021): where a channel looks, not how much."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,6 +36,7 @@ class ChannelKD(Transfer):
     """
 
     paper = "Shu et al. 2021"
+    summary = "channel-wise distillation of the logits"
     default_weight = 3.0
 
     def __init__(self, widths: Widths, temperature: Positive = 4.0, maps: Literal["logits", "features"] = "logits") -> None:
@@ -44,6 +45,10 @@ class ChannelKD(Transfer):
         self.projection = nn.Conv2d(widths.student, widths.teacher, 1, bias=False) if maps == "features" else None
         if maps == "features":
             self.default_weight = 50.0  # type: ignore[misc]  # published for this form alone
+
+    @classmethod
+    def reads(cls, **options: Any) -> frozenset[str]:
+        return frozenset({"features"} if options.get("maps") == "features" else ())
 
     def forward(self, pair: Pair) -> Tensor:
         if self.projection is None:

@@ -56,8 +56,9 @@ class DoubleSimilarity(Transfer):
     """
 
     paper = "Feng et al. 2021"
+    summary = "pixel-wise and category-wise similarity"
     default_weight = 1.0
-    needs = frozenset({"auxiliary"})
+    needs = frozenset({"auxiliary", "features"})
 
     def __init__(self, pixel: NotNegative = 1000.0, category: NotNegative = 10.0) -> None:
         super().__init__()

@@ -137,7 +137,7 @@ class AugmentedKD(Transfer):
     """
 
     paper = "FAKD, arXiv 2208.14143"
-    needs = frozenset({"labels"})
+    needs = frozenset({"classifier", "labels"})
 
     def __init__(self, widths: Widths, strength: NotNegative = 1.0, covariance: Literal["diagonal", "full"] = "diagonal") -> None:
         super().__init__()
@@ -160,6 +160,7 @@ class AugmentedKD(Transfer):
 class AugmentedPixelKD(AugmentedKD):
     """`augmented_pixel_kd` with running statistics."""
 
+    summary = "PD with augmented student features in closed form"
     default_weight = 1.0
 
     def forward(self, pair: Pair) -> Tensor:
@@ -177,6 +178,7 @@ class AugmentedChannelKD(AugmentedKD):
         temperature: τ.
     """
 
+    summary = "CWD with augmented student features in closed form"
     default_weight = 5.0
     data_weights = {"ade20k": 10.0}
 

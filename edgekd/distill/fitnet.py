@@ -26,7 +26,9 @@ class FitNet(Transfer):
     """`hint` with a trained projection."""
 
     paper = "Romero et al. 2015"
+    summary = "feature hints through a projection"
     default_weight = 10.0
+    needs = frozenset({"features"})
     companions = ("pd",)
 
     def __init__(self, widths: Widths) -> None:

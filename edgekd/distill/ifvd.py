@@ -41,8 +41,9 @@ class IntraClassVariation(Transfer):
     """`intra_class_variation` on the features."""
 
     paper = "Wang et al. 2020"
+    summary = "intra-class feature variation"
     default_weight = 20.0
-    needs = frozenset({"labels"})
+    needs = frozenset({"features", "labels"})
     companions = ("pd", "adversarial")
 
     def __init__(self, widths: Widths) -> None:

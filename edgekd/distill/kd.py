@@ -32,6 +32,7 @@ class PixelKD(Transfer):
     """
 
     paper = "Hinton et al. 2015"
+    summary = "pixel-wise distillation of the logits"
     default_weight = 1.0
 
     def __init__(self, temperature: Positive = 1.0) -> None:

@@ -1,49 +1,39 @@
-"""`--method` shorthands: each is teacher × task weighting × transfers, as a piece of recipe. Data only."""
+"""`--method` shorthands: each is teacher × task weighting × transfers, as a piece of recipe. Every transfer is one too."""
 
 from typing import Any
 
 from edgekd.config import nearest
+from edgekd.distill.registry import TRANSFERS
 from edgekd_runtime.errors import UsageError
 
 _PD = {"method": "pd"}
-_ADVERSARIAL = {"method": "adversarial"}
+
+COMPOSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("no transfer: the student alone, with the task weighting of the recipe", {"transfer": []}),
+    "rdd": ("task loss weighted by relative difficulty, PD beside it", {"task": {"weighting": "difficulty"}, "transfer": [_PD]}),
+    "lad": (
+        "label-assisted teacher of the student's size, CWD from it",
+        {"teacher": {"label_assisted": True}, "transfer": [{"method": "cwd"}]},
+    ),
+    "fakd": ("the paper's default form, fakd-cwd", {"transfer": [{"method": "fakd-cwd"}]}),
+    "cwd-whole": (
+        "CWD as in the tables of CIRKD and RDD: on logits and features, PD, adversarial term",
+        {"transfer": [_PD, {"method": "cwd"}, {"method": "cwd", "name": "cwd-features", "maps": "features"}, {"method": "adversarial"}]},
+    ),
+    "all": (
+        "LAD teacher, RDD weighting, FAKD-CWD transfer: untried in any paper",
+        {"teacher": {"label_assisted": True}, "task": {"weighting": "difficulty"}, "transfer": [{"method": "fakd-cwd"}]},
+    ),
+}
+"""Summary and piece of recipe of what is more than one transfer with its companions."""
 
 METHODS: dict[str, dict[str, Any]] = {
-    "none": {"transfer": []},
-    "pd": {"transfer": [_PD]},
-    "cwd": {"transfer": [{"method": "cwd"}]},
-    "fakd": {"transfer": [{"method": "fakd-cwd"}]},
-    "fakd-pd": {"transfer": [{"method": "fakd-pd"}]},
-    "rdd": {"task": {"weighting": "difficulty"}, "transfer": [_PD]},
-    "lad": {"teacher": {"label_assisted": True}, "transfer": [{"method": "cwd"}]},
-    "skds": {"transfer": [{"method": "skds"}, _PD, _ADVERSARIAL]},
-    "ifvd": {"transfer": [{"method": "ifvd"}, _PD, _ADVERSARIAL]},
-    "cirkd": {"transfer": [{"method": "cirkd"}, _PD]},
-    "at": {"transfer": [{"method": "at"}, _PD]},
-    "dsd": {"transfer": [{"method": "dsd"}]},
-    "fitnet": {"transfer": [{"method": "fitnet"}, _PD]},
-    "all": {
-        "teacher": {"label_assisted": True},
-        "task": {"weighting": "difficulty"},
-        "transfer": [{"method": "fakd-cwd"}],
-    },
+    **{name: piece for name, (_, piece) in COMPOSED.items()},
+    **{name: {"transfer": [{"method": each} for each in (name, *kind.companions)]} for name, kind in TRANSFERS.items()},
 }
-
 SUMMARIES = {
-    "none": "no transfer: the student alone, with the task weighting of the recipe",
-    "pd": "pixel-wise distillation of the logits",
-    "cwd": "channel-wise distillation of the logits",
-    "fakd": "CWD with augmented student features in closed form",
-    "fakd-pd": "PD with augmented student features in closed form",
-    "rdd": "task loss weighted by relative difficulty, PD beside it",
-    "lad": "label-assisted teacher of the student's size, CWD from it",
-    "skds": "pair-wise similarity, PD, adversarial term",
-    "ifvd": "intra-class feature variation, PD, adversarial term",
-    "cirkd": "cross-image relations in the batch and to two memories, PD",
-    "at": "attention transfer, PD",
-    "dsd": "pixel-wise and category-wise similarity",
-    "fitnet": "feature hints through a projection, PD",
-    "all": "LAD teacher, RDD weighting, FAKD-CWD transfer: untried in any paper",
+    **{name: summary for name, (summary, _) in COMPOSED.items()},
+    **{name: kind.summary + (f"; with {' and '.join(kind.companions)}" if kind.companions else "") for name, kind in TRANSFERS.items()},
 }
 
 

@@ -10,10 +10,10 @@ from edgekd.distill.cwd import channel_kd
 from edgekd.distill.detail import DetailGuidance
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sample_seed
-from edgekd.distill.registry import build_transfer, transfer_class
+from edgekd.distill.registry import build_transfer, transfer_names, transfer_reads
 from edgekd.distill.task import MISSING_MAP, TASKS, Parts
 from edgekd.distill.teacher import Teacher, at_student_size
-from edgekd.distill.transfer import Pair, Widths
+from edgekd.distill.transfer import NEEDS, Pair, Widths
 from edgekd.models import Segmenter, SegOutput
 from edgekd_runtime.errors import UsageError
 
@@ -100,9 +100,9 @@ class Distillation(Objective):
         check_needs(student, teacher.model, task, transfers)
         self._teacher = (teacher,)  # in a tuple: not a submodule
         widths = Widths(student.num_classes, student.classifier.in_channels, teacher.model.classifier.in_channels, layout)
-        built = [(recipe.method, *build_transfer(recipe, widths)) for recipe in transfers]
-        self.weights = {name: weight for name, weight, _ in built}
-        self.transfers = nn.ModuleDict({name: module for name, _, module in built})
+        built = {name: build_transfer(recipe, widths) for name, recipe in zip(transfer_names(transfers), transfers, strict=True)}
+        self.weights = {name: weight for name, (weight, _) in built.items()}
+        self.transfers = nn.ModuleDict({name: module for name, (_, module) in built.items()})
 
     @property
     def teacher(self) -> Teacher:
@@ -121,7 +121,7 @@ class Distillation(Objective):
 
 def needs_auxiliary(task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> bool:
     """Whether any part reads the teacher's auxiliary logits."""
-    return task.weighting == "difficulty" or any("auxiliary" in transfer_class(recipe).needs for recipe in transfers)
+    return task.weighting == "difficulty" or any("auxiliary" in transfer_reads(recipe) for recipe in transfers)
 
 
 def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
@@ -130,9 +130,6 @@ def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transf
     Raises:
         UsageError: With what to change.
     """
-    names = [recipe.method for recipe in transfers]
-    if doubled := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"The transfer {doubled.pop()!r} is listed twice; join the two and add their weights.")
     if (
         task.weighting == "difficulty"
         and task.difficulty_map == "auxiliary"
@@ -140,10 +137,17 @@ def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transf
         and (task.warmup or task.blend)
     ):
         raise UsageError(MISSING_MAP)
+    models = {"student": student, "teacher": teacher}
     for recipe in transfers:
-        for role, model in (("student", student), ("teacher", teacher)):
-            if "auxiliary" in transfer_class(recipe).needs and not model.gives_auxiliary:
-                raise UsageError(
-                    f"The transfer {recipe.method} reads the auxiliary head, and this {role} has none: "
-                    "set auxiliary: true for it, or choose another transfer."
-                )
+        for need in sorted(transfer_reads(recipe)):
+            for role in NEEDS[need]:
+                if need not in models[role].gives:
+                    raise UsageError(f"The transfer {recipe.method} reads {LACKS[need].format(role)}, or choose another transfer.")
+
+
+LACKS = {
+    "auxiliary": "the auxiliary head, and this {} has none: set auxiliary: true for it",
+    "features": "features, and this {} gives none: name the module that they come from",
+    "classifier": "the last 1x1 convolution and its input, and this {} has none that is known: name the two modules",
+}
+"""What is missing of a model, and what gives it."""

@@ -1,6 +1,8 @@
 """The transfers by name. To add one: write its file and a line here."""
 
+from collections.abc import Sequence
 from inspect import signature
+from itertools import count
 from typing import Any, get_type_hints
 
 from pydantic import create_model
@@ -19,6 +21,7 @@ from edgekd.distill.skds import PairwiseSimilarity
 from edgekd.distill.transfer import Transfer, Widths
 from edgekd_runtime.errors import UsageError
 
+TASK_PARTS = ("task", "auxiliary", "detail")
 TRANSFERS: dict[str, type[Transfer]] = {
     "pd": PixelKD,
     "cwd": ChannelKD,
@@ -45,6 +48,35 @@ def transfer_class(recipe: TransferRecipe) -> type[Transfer]:
     kind = TRANSFERS[recipe.method]
     validate(_options_model(kind), recipe.options, f"transfer {recipe.method}")
     return kind
+
+
+def transfer_reads(recipe: TransferRecipe) -> frozenset[str]:
+    """What a transfer reads besides the logits, of `NEEDS`.
+
+    Raises:
+        UsageError: As `transfer_class`.
+    """
+    return transfer_class(recipe).reads(**recipe.options)
+
+
+def transfer_names(recipes: Sequence[TransferRecipe]) -> list[str]:
+    """A name of its own for each: the recipe's, or the method's, numbered from the second one on.
+
+    Raises:
+        UsageError: If two have the same name, or one that a loss part of the task has.
+    """
+    names = [recipe.name for recipe in recipes]
+    for name in filter(None, names):
+        if names.count(name) > 1:
+            raise UsageError(f"Two transfers have the name {name!r}; give each a name of its own.")
+        if name in TASK_PARTS:
+            raise UsageError(f"A transfer can't have the name {name!r}, which is another loss part's; choose another.")
+    for index, recipe in enumerate(recipes):
+        if names[index] is None:
+            plain = recipe.method.rpartition(":")[2]
+            numbered = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
+            names[index] = next(name for name in numbered if name not in names)
+    return [str(name) for name in names]
 
 
 def _options_model(kind: type[Transfer]) -> type[Strict]:

@@ -26,7 +26,9 @@ class PairwiseSimilarity(Transfer):
     """`pairwise_similarity` on the features."""
 
     paper = "Liu et al. 2019"
+    summary = "pair-wise similarity of positions"
     default_weight = 10.0
+    needs = frozenset({"features"})
     companions = ("pd", "adversarial")
 
     def forward(self, pair: Pair) -> Tensor:

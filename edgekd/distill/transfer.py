@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -32,6 +32,16 @@ class Pair:
     progress: float
 
 
+NEEDS = {
+    "features": ("student", "teacher"),
+    "classifier": ("student",),
+    "auxiliary": ("student", "teacher"),
+    "labels": (),
+}
+"""What a transfer may read besides the logits, and which models must give it. ``features`` enter the classifier; ``classifier`` is
+that 1×1 convolution with the features it reads; ``auxiliary`` are the auxiliary head's logits; ``labels`` come with the data."""
+
+
 @dataclass(frozen=True)
 class Widths:
     """What transfers with projections, statistics or weights of their own are built for: channel counts, and the data layout."""
@@ -50,17 +60,24 @@ class Transfer(nn.Module, ABC):
 
     Attributes:
         paper: Where it comes from.
+        summary: What it is, in a few words without a full stop, for `edgekd methods`.
         default_weight: Published weight.
         data_weights: Published weights that differ for a data layout.
-        needs: Of ``auxiliary`` (both models have the head), ``labels``.
+        needs: What it reads, of `NEEDS`.
         companions: Transfers that the paper always trains with it.
     """
 
     paper: ClassVar[str]
+    summary: ClassVar[str]
     default_weight: ClassVar[float]
     data_weights: ClassVar[dict[str, float]] = {}
     needs: ClassVar[frozenset[str]] = frozenset()
     companions: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def reads(cls, **options: Any) -> frozenset[str]:
+        """What it reads under these options of the recipe; `needs` unless they change it."""
+        return cls.needs
 
     @abstractmethod
     def forward(self, pair: Pair) -> Tensor:

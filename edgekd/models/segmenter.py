@@ -88,6 +88,11 @@ class Segmenter(nn.Module):
         return self.auxiliary is not None or self.head.finds_regions
 
     @property
+    def gives(self) -> frozenset[str]:
+        """What its output has besides logits, as transfers name it."""
+        return frozenset({"features", "classifier", *(["auxiliary"] if self.gives_auxiliary else [])})
+
+    @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of RGB in 0–1, for the checkpoint."""
         return tuple(self.mean[:3].flatten().tolist()), tuple(self.std[:3].flatten().tolist())

@@ -8,7 +8,7 @@ from edgekd.config import TaskRecipe, TransferRecipe
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.methods import METHODS
 from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
-from edgekd.distill.registry import TRANSFERS, transfer_class
+from edgekd.distill.registry import TRANSFERS, transfer_class, transfer_names
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
 from edgekd_runtime.errors import UsageError
@@ -57,10 +57,9 @@ def test_every_shorthand_names_known_transfers(method):
     assert all(transfer["method"] in TRANSFERS for transfer in METHODS[method]["transfer"])
 
 
-def test_companions_are_in_the_shorthands():
+def test_every_transfer_is_a_method_with_its_companions():
     for name, kind in TRANSFERS.items():
-        if name in METHODS:
-            assert set(kind.companions) <= {transfer["method"] for transfer in METHODS[name]["transfer"]}, name
+        assert [transfer["method"] for transfer in METHODS[name]["transfer"]] == [name, *kind.companions]
 
 
 def test_plain_task_is_torchs_cross_entropy(batch):
@@ -186,7 +185,6 @@ def test_label_weights_are_fresh_for_every_image():
         (({}, {"auxiliary": False}), {"weighting": "difficulty"}, [], "difficulty_map=confidence"),
         (({"auxiliary": False}, {}), {}, ["dsd"], "this student has none"),
         (({}, {"auxiliary": False}), {}, ["dsd"], "this teacher has none"),
-        (({}, {}), {}, ["cwd", "cwd"], "listed twice"),
         (({}, {}), {}, ["cvd"], "did you mean 'cwd'"),
         (({}, {}), {"class_weights": [1.0]}, [], "1 values for 5 classes"),
     ],
@@ -196,6 +194,25 @@ def test_what_is_lacking_is_said_before_training(models, task, transfers, messag
         Distillation(
             student(**models[0]), Teacher(teacher(**models[1])), TaskRecipe(**task), [TransferRecipe(method=name) for name in transfers]
         )
+
+
+def test_one_method_twice_is_two_transfers(batch):
+    listed = [{"method": "cwd"}, {"method": "cwd", "maps": "features"}, {"method": "cwd", "name": "sharp", "temperature": 1.0}]
+    recipes = [TransferRecipe(**each) for each in listed]
+    objective = Distillation(student(), Teacher(teacher()), TaskRecipe(), recipes).train()
+    assert objective.weights == {"cwd": 3.0, "cwd-2": 50.0, "sharp": 3.0}
+    parts = objective(*batch, 0.5)
+    assert set(parts) == {"task", "auxiliary", "cwd", "cwd-2", "sharp"} and len({float(part.detach()) for part in parts.values()}) == 5
+    assert "transfers.cwd-2.projection.weight" in objective.state_dict()
+
+
+def test_a_name_that_was_chosen_stays_with_its_transfer():
+    recipes = [TransferRecipe(method="pd"), TransferRecipe(method="pd", name="pd-2"), TransferRecipe(method="pd")]
+    assert transfer_names(recipes) == ["pd", "pd-2", "pd-3"]
+    with pytest.raises(UsageError, match="Two transfers have the name 'soft'"):
+        transfer_names([TransferRecipe(method="pd", name="soft"), TransferRecipe(method="cwd", name="soft")])
+    with pytest.raises(UsageError, match="another loss part's"):
+        transfer_names([TransferRecipe(method="pd", name="auxiliary")])
 
 
 def test_unknown_options_of_a_transfer_are_named():
