@@ -180,6 +180,7 @@ class TrainRecipe(Strict):
         fake_quant: Quantisation-aware training with this many bits a weight, batch norm frozen; None = none.
         seed: Of weights, order, augmentation and noise.
         val_every: Steps between validations; None = five in a run.
+        save_minutes: Minutes after which the state is saved even if no validation came, which always saves it.
         log_every: Steps between log lines.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: Processes on this machine (torchrun's number is taken where it launched us).
@@ -204,6 +205,7 @@ class TrainRecipe(Strict):
     fake_quant: Literal[7, 8] | None = None
     seed: int = Field(0, ge=0, lt=1 << 32)
     val_every: int | None = Field(None, ge=1)
+    save_minutes: float = Field(10.0, gt=0)
     log_every: int = Field(10, ge=1)
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1)

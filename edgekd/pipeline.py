@@ -270,7 +270,7 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
 def _essence(recipe: Recipe) -> Recipe:
     """The recipe without what does not change its result."""
     data = recipe.data.model_copy(update={"workers": None})
-    train = recipe.train.model_copy(update={"log_every": 1, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
+    train = recipe.train.model_copy(update={"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
     return recipe.model_copy(update={"data": data, "train": train})
 
 

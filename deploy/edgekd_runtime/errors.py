@@ -23,7 +23,7 @@ class MissingError(EdgeKDError):
 
 
 class StoppedError(EdgeKDError):
-    """Ctrl-C ended it; the message says what is kept and how to go on. The code is the shell's for that."""
+    """Ctrl-C, SIGTERM or SIGHUP ended it; the message says what is kept and how to go on. The code is the shell's for Ctrl-C."""
 
     exit_code = 130
 

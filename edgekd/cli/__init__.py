@@ -8,6 +8,7 @@ import click
 
 from edgekd_runtime import __version__
 from edgekd_runtime.errors import EdgeKDError, StoppedError
+from edgekd_runtime.signals import ended_as_by_ctrl_c
 
 VERBS = {
     "quickstart": "The whole chain on drawn streets: teacher, students, export, benchmark, video, report.",
@@ -61,11 +62,12 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with ended_as_by_ctrl_c():
+                return super().invoke(ctx)
         except EdgeKDError as error:
             raise Failure(error) from error
         except KeyboardInterrupt as error:
-            raise Failure(StoppedError("Stopped by Ctrl-C.")) from error
+            raise Failure(StoppedError("Stopped.")) from error
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

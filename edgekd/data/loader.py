@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from functools import lru_cache
+from threading import Thread
 
 import numpy as np
 import torch
@@ -114,6 +115,23 @@ def checked(batch: list[torch.Tensor] | EdgeKDError) -> list[torch.Tensor]:
 def _begin_worker(worker: int) -> None:
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the training itself decides when to end
+    _leave_ending_to_the_training()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+
+
+def _leave_ending_to_the_training() -> None:
+    """A terminal, systemd or a scheduler signals this process too, but the training decides when it ends; its own SIGTERM does that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if not hasattr(signal, "sigwaitinfo"):  # which macOS lacks
+        return
+    training = os.getppid()
+
+    def wait() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != training:
+            pass
+        os._exit(0)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    Thread(target=wait, daemon=True).start()

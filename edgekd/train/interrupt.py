@@ -1,31 +1,26 @@
-"""Ctrl-C while training: the step is finished and kept, and nothing is lost; a second one ends it at once."""
+"""Ctrl-C, SIGTERM or SIGHUP while training: the step is finished and kept, and nothing is lost; a second Ctrl-C ends it at once."""
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
 
 from edgekd.console import note
+from edgekd_runtime.signals import endings
 
 
 @contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; never where that can't be heard: off the main thread, or where the shell has it ignored."""
+def asked_to_end() -> Iterator[threading.Event]:
+    """An event that the first of these signals sets; never where none can be heard, see `edgekd_runtime.signals.endings`."""
     asked = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+    def ask(number: int) -> None:
+        if not asked.is_set():
+            asked.set()
+            with suppress(OSError, RuntimeError):  # nobody reads stderr any more, or it is being written to right now
+                note("Finishing this step; Ctrl-C again ends at once.")
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.set()
-        note("Finishing this step; Ctrl-C again ends at once.")
 
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
+    with endings(ask):
         yield asked
-        return
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -24,7 +24,7 @@ from edgekd.models import Segmenter, SegmenterFile, save_segmenter
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
-from edgekd.train.interrupt import ctrl_c
+from edgekd.train.interrupt import asked_to_end
 from edgekd.train.optimizers import build_optimizers
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
@@ -99,7 +99,7 @@ class Trainer:
 
         Raises:
             EdgeKDError: If a loss is not finite; the last checkpoint stays.
-            StoppedError: After Ctrl-C; the step that it came in is kept.
+            StoppedError: After Ctrl-C, SIGTERM or SIGHUP; the step that it came in is kept.
         """
         torch.manual_seed(self.train.seed * 1000 + self.fabric.global_rank)
         rng = self._restore() if resume else None  # set below: building the loader must not move it
@@ -116,11 +116,8 @@ class Trainer:
             _set_random_state(rng)
         every = self.train.val_every or max(1, self.train.steps // 5)
         self.objective.train()
-        # of several processes each would hear Ctrl-C at a step of its own, so there it ends them as it comes
-        with (
-            progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update,
-            ctrl_c() if self.fabric.world_size == 1 else nullcontext() as stop,
-        ):
+        saved = time.monotonic()
+        with progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update, asked_to_end() as stop:
             while self.state.step < self.train.steps:
                 begin = time.perf_counter()
                 with enough_memory("lower train.batch_size, or raise train.accumulate"):
@@ -133,12 +130,20 @@ class Trainer:
                 if validating:
                     with enough_memory("validation sees whole images of data.size: lower that"):
                         self._validate()
-                stopping = stop is not None and stop.is_set()
-                if validating or stopping:
+                due = time.monotonic() - saved > 60 * self.train.save_minutes
+                stopping, saving = self._any(stop.is_set(), due or validating)
+                if saving or stopping:
                     self._save()
+                    saved = time.monotonic()
                 if stopping:
                     self._stop()
         return self.state
+
+    def _any(self, *wishes: bool) -> list[bool]:
+        """Each wish, as soon as one process has it: signals and clocks differ, but all have to save and to stop at the same step."""
+        if self.fabric.world_size == 1:
+            return list(wishes)
+        return [bool(votes) for votes in sum_over_processes(torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device))]
 
     def _stop(self) -> None:
         self.writer.flush()

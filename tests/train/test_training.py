@@ -1,11 +1,15 @@
 """The loop: killed and resumed, two processes, accumulation, precision, NaN."""
 
+import fcntl
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +17,7 @@ import torch
 from edgekd import pipeline
 from edgekd.config import Recipe
 from edgekd.models import load_segmenter
+from edgekd.train.loop import Trainer
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -223,20 +228,58 @@ def hear_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("every", [100, 1])
-def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(tmp_path, tiny, tiny_file, every):
-    settings = ["--set", "train.steps=200", "--set", f"train.val_every={every}", "--set", "data.workers=1"]
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "edgekd", "train", "--recipe", tiny_file, *settings, "--out", run]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_ctrl_c)
-    while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= 3):
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the loader's process hears it too
+@pytest.fixture
+def started(tmp_path, tiny_file):
+    """Start a training of 200 steps as a process that hears signals; gives it and its folder once it has logged three steps."""
+    run, running = tmp_path / "run", []
+
+    def start(every, **process):
+        settings = ["--set", "train.steps=200", "--set", f"train.val_every={every}", "--set", "data.workers=1"]
+        command = [sys.executable, "-m", "edgekd", "train", "--recipe", tiny_file, *settings, "--out", run]
+        process = {"stderr": subprocess.PIPE, "preexec_fn": hear_ctrl_c, **process}
+        running.append(subprocess.Popen(command, text=True, start_new_session=True, **process))
+        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= 3):
+            assert running[-1].poll() is None
+            time.sleep(0.02)
+        return running[-1], run
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("every", "number"), [(100, signal.SIGINT), (1, signal.SIGTERM)])
+def test_ctrl_c_and_sigterm_keep_the_step_and_say_how_to_go_on(started, every, number):
+    process, run = started(every)
+    os.killpg(process.pid, number)  # as a terminal or systemd does: the loader's process hears it too
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and f"goes on with `edgekd train --resume --out {run}`" in said and "Traceback" not in said
     step = state_of(run)["step"]
     assert f"Stopped at step {step} of 200" in said and step < 200
+
+
+def test_a_terminal_that_goes_away_keeps_the_step(started):
+    near, far = os.openpty()
+
+    def take_terminal():
+        fcntl.ioctl(far, termios.TIOCSCTTY, 0)
+
+    process, run = started(100, stdin=far, stdout=far, stderr=far, preexec_fn=take_terminal)
+    os.close(far)
+    os.read(near, 1 << 16)
+    os.close(near)  # the kernel now sends SIGHUP, and what is written there fails
+    assert process.wait(60) == 130 and 3 <= state_of(run)["step"] < 200
+
+
+def test_the_state_is_saved_by_the_clock_too(tmp_path, tiny, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Trainer, "_save", lambda self: saved.append(self.state.step))
+    minutes = itertools.count()
+    monkeypatch.setattr("edgekd.train.loop.time", SimpleNamespace(perf_counter=time.perf_counter, monotonic=lambda: 60.0 * next(minutes)))
+    recipe = with_train(pipeline.student_part(tiny), steps=9, val_every=9, save_minutes=1.5)
+    pipeline.train(recipe, tmp_path / "run")
+    assert saved == [2, 4, 6, 8, 9]
 
 
 def test_a_run_is_not_its_own_teacher(tmp_path, tiny):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli import bench, build, check, demo
 from edgekd_runtime.errors import EdgeKDError, StoppedError
+from edgekd_runtime.signals import ended_as_by_ctrl_c
 
 VERBS = {"check": check, "build": build, "bench": bench, "demo": demo}
 
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -
     """
     given = make_parser(bundle).parse_args(arguments)
     try:
-        given.run(given)
+        with ended_as_by_ctrl_c():
+            given.run(given)
         sys.stdout.flush()
     except EdgeKDError as error:
         print(f"Error: {error}", file=sys.stderr)
