@@ -90,7 +90,10 @@ class TeacherRecipe(Strict):
         steps: Steps of its training; None = `train.steps`.
         label_assisted: The student's architecture with the label as a fourth channel (LAD), instead of `model`.
         label_weights: LAD: class weights while distilling; ``normal`` draws fresh N(0, 1), ``table`` spaces them evenly over [−1.1, 1].
+        label_start: LAD: standard deviation of the label channel's weights in the first convolution before training; 0.1 as published.
         consistency: LAD: weight of the dual-path consistency term.
+        consistency_from: LAD: share of its training after which that term counts. It pulls the maps of classes flat that are not learnt
+            yet, so in runs of a few thousand steps a late start scores better.
     """
 
     model: ModelRecipe | None = None
@@ -98,7 +101,9 @@ class TeacherRecipe(Strict):
     steps: int | None = Field(None, ge=1)
     label_assisted: bool = False
     label_weights: Literal["normal", "table"] = "normal"
+    label_start: float = Field(0.1, ge=0)
     consistency: float = Field(5.0, ge=0)
+    consistency_from: float = Field(0.0, ge=0, le=1)
 
 
 class TaskRecipe(Strict):
@@ -108,6 +113,10 @@ class TaskRecipe(Strict):
         weighting: ``plain``, or ``difficulty`` (RDD).
         auxiliary: Weight of the auxiliary head's loss.
         class_weights: One weight a class.
+        class_weighting: RDD: ``both`` weighs the classes in TFE and TSE, whose means divide by the number of pixels; ``code`` in TSE
+            alone, whose mean divides by the sum of the weights, as the public code has it.
+        group: Images over which means are taken and RDD's hard pixels are found, as on one GPU in the papers; None = the whole batch,
+            over all processes.
         detail: Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published.
         warmup: RDD: share of the run that is teacher-full evaluated (TFE).
         difficulty_map: RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability.
@@ -122,6 +131,8 @@ class TaskRecipe(Strict):
     weighting: Literal["plain", "difficulty"] = "plain"
     auxiliary: float = Field(0.4, ge=0)
     class_weights: list[NonNegativeFloat] | None = None
+    class_weighting: Literal["both", "code"] = "both"
+    group: int | None = Field(None, ge=1)
     detail: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
@@ -231,6 +242,13 @@ class Recipe(Strict):
     transfer: list[TransferRecipe] = []
     train: TrainRecipe = TrainRecipe()
 
+    @model_validator(mode="after")
+    def _whole_groups(self) -> "Recipe":
+        group, at_a_time = self.task.group, self.train.batch_size // self.train.accumulate
+        if group is not None and at_a_time % group:
+            raise ValueError(f"task.group of {group} does not divide the {at_a_time} images of train.batch_size; change either")
+        return self
+
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -273,8 +291,8 @@ def validate(model: type[Model], document: dict[str, Any], source: str) -> Model
             hint = nearest(keys[-1], _fields_at(model, keys[:-1]))
             raise UsageError(f"{source}: unknown key {'.'.join(keys)!r}{hint}") from error
         message = fault["msg"].removeprefix("Value error, ")
-        given = f", not {fault['input']!r}" if fault["type"] != "missing" else ""
-        raise UsageError(f"{source}: {'.'.join(keys)}: {message[0].lower()}{message[1:]}{given}.") from error
+        given = "" if fault["type"] == "missing" or isinstance(fault["input"], dict) else f", not {fault['input']!r}"
+        raise UsageError(": ".join([source, *filter(None, [".".join(keys)]), f"{message[0].lower()}{message[1:]}{given}."])) from error
 
 
 def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Sup
 from edgekd.distill.registry import transfer_class
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter, build_segmenter, load_segmenter
+from edgekd.models.backbone import scale_extra_inputs
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.evaluate import best_device
@@ -78,8 +79,10 @@ def _supervised(recipe: Recipe, num_classes: int) -> Objective:
 
 
 def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
-    noiser = LabelNoiser(num_classes)
-    return LabelAssisted(build_segmenter(recipe.student, num_classes, in_channels=4), recipe.task, noiser, recipe.teacher.consistency)
+    teacher = recipe.teacher
+    network = build_segmenter(recipe.student, num_classes, in_channels=4)
+    scale_extra_inputs(network, teacher.label_start)
+    return LabelAssisted(network, recipe.task, LabelNoiser(num_classes), teacher.consistency, teacher.consistency_from)
 
 
 def _distillation(recipe: Recipe, num_classes: int) -> Objective:

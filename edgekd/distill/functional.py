@@ -12,12 +12,13 @@ from edgekd.distill.fitnet import hint
 from edgekd.distill.ifvd import intra_class_variation
 from edgekd.distill.kd import pixel_kd
 from edgekd.distill.lad import noise_label
-from edgekd.distill.rdd import hard_pixels, relative_difficulty_loss, teacher_agreement
+from edgekd.distill.rdd import agreement_loss, hard_pixels, relative_difficulty_loss, teacher_agreement
 from edgekd.distill.skds import pairwise_similarity
 from edgekd.distill.statistics import ClassStatistics
 
 __all__ = [
     "ClassStatistics",
+    "agreement_loss",
     "attention_transfer",
     "augmented_channel_kd",
     "augmented_pixel_kd",

@@ -12,7 +12,7 @@ COMPOSED: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("no transfer: the student alone, with the task weighting of the recipe", {"transfer": []}),
     "rdd": ("task loss weighted by relative difficulty, PD beside it", {"task": {"weighting": "difficulty"}, "transfer": [_PD]}),
     "lad": (
-        "label-assisted teacher of the student's size, CWD from it",
+        "LAD from scratch: label-assisted teacher of the student's size, CWD from it",
         {"teacher": {"label_assisted": True}, "transfer": [{"method": "cwd"}]},
     ),
     "fakd": ("the paper's default form, fakd-cwd", {"transfer": [{"method": "fakd-cwd"}]}),

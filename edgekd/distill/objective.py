@@ -61,11 +61,14 @@ class LabelAssisted(Objective):
         task: The supervised loss.
         noiser: Draws w and ε.
         consistency: Weight of CWD_T4(o1, sg(o2)) + CWD_T4(o2, sg(o1)).
+        consistency_from: Share of the run after which that term counts.
     """
 
-    def __init__(self, student: Segmenter, task: TaskRecipe, noiser: LabelNoiser, consistency: float = 5.0) -> None:
+    def __init__(
+        self, student: Segmenter, task: TaskRecipe, noiser: LabelNoiser, consistency: float = 5.0, consistency_from: float = 0.0
+    ) -> None:
         super().__init__(student, task)
-        self.noiser, self.consistency = noiser, consistency
+        self.noiser, self.consistency, self.consistency_from = noiser, consistency, consistency_from
 
     def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
         normal = self.student.normalize(image)
@@ -76,7 +79,8 @@ class LabelAssisted(Objective):
             parts.append(self.supervise(outputs[-1], None, labels, progress))
         first, second = (output.logits for output in outputs)
         consistency = channel_kd(first, second.detach()) + channel_kd(second, first.detach())
-        return {name: parts[0][name] + parts[1][name] for name in parts[0]} | {"consistency": self.consistency * consistency}
+        weight = self.consistency if progress >= self.consistency_from else 0.0
+        return {name: parts[0][name] + parts[1][name] for name in parts[0]} | {"consistency": weight * consistency}
 
 
 class Distillation(Objective):

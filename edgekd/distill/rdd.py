@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
-from edgekd.distill.reduce import kth_smallest, masked_mean, sum_over_processes, world_size
+from edgekd.distill.reduce import kth_smallest, masked_mean, sum_over_processes, weighted_mean, world_size
 from edgekd.distill.resize import upsample
 from edgekd_runtime.classes import IGNORE
 
@@ -46,11 +46,34 @@ def teacher_agreement(
 
 
 @float32
-def pixel_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+def pixel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy of the resized logits at every pixel, B×H×W; 0 where ignored."""
     size = (labels.shape[-2], labels.shape[-1])
     known = labels.masked_fill(labels >= logits.shape[1], IGNORE)
-    return F.cross_entropy(upsample(logits, size), known, class_weights, ignore_index=IGNORE, reduction="none")
+    return F.cross_entropy(upsample(logits, size), known, ignore_index=IGNORE, reduction="none")
+
+
+def class_weights_at(labels: Tensor, class_weights: Tensor | None, like: Tensor) -> Tensor:
+    """The weight of every pixel's class, B×H×W: 1 without class weights; of ignored pixels it means nothing."""
+    if class_weights is None:
+        return torch.ones_like(like)
+    return class_weights.to(like)[labels.clamp_max(len(class_weights) - 1)]
+
+
+def agreement_loss(student_logits: Tensor, agreement: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """TFE: mean over all B·H·W of the `teacher_agreement` times the cross entropy; ignored pixels give 0 and count.
+
+    Args:
+        student_logits: B×C×h×w.
+        agreement: B×H×W.
+        labels: B×H×W, 255 = ignore.
+        class_weights: Of the cross entropy, length C; the public code has none here.
+
+    Returns:
+        Scalar.
+    """
+    loss = pixel_cross_entropy(student_logits, labels)
+    return (agreement * class_weights_at(labels, class_weights, loss) * loss).mean()
 
 
 @float32
@@ -96,6 +119,7 @@ def relative_difficulty_loss(
     *,
     class_weights: Tensor | None = None,
     reduction: Literal["kept", "all"] = "kept",
+    divisor: Literal["pixels", "weights"] = "pixels",
 ) -> Tensor:
     """TSE: cross entropy over the pixels that are hard for the student, or the teacher, as `mode` combines them.
 
@@ -108,14 +132,18 @@ def relative_difficulty_loss(
         min_kept: As in `hard_pixels`.
         class_weights: Of the cross entropy, length C.
         reduction: ``kept`` is the mean over the chosen pixels (public code), ``all`` over B·H·W (paper).
+        divisor: Of the mean over the chosen pixels: their number, or the sum of their class weights (public code).
 
     Returns:
         Scalar; 0 for an empty choice.
     """
     labels = labels.long()
     loss = pixel_cross_entropy(student_logits, labels)
-    weighted = loss if class_weights is None else loss * class_weights.to(loss)[labels.clamp_max(len(class_weights) - 1)]
-    return chosen_mean(weighted, difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept), reduction)
+    chosen = difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept)
+    weights = class_weights_at(labels, class_weights, loss)
+    if reduction == "all":
+        return torch.where(chosen, weights * loss, torch.zeros_like(loss)).mean()
+    return weighted_mean(loss, weights * chosen) if divisor == "weights" else masked_mean(weights * loss, chosen)
 
 
 def difficulty_mask(loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: Mode, threshold: float, min_kept: int) -> Tensor:
@@ -123,8 +151,3 @@ def difficulty_mask(loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: 
     student_hard = hard_from_loss(loss, labels < teacher_logits.shape[1], threshold, min_kept)
     teacher_hard = student_hard if mode == "ohem" else hard_pixels(teacher_logits, labels, threshold, min_kept)
     return MODES[mode](student_hard, teacher_hard)
-
-
-def chosen_mean(loss: Tensor, chosen: Tensor, reduction: Literal["kept", "all"]) -> Tensor:
-    """Mean of B×H×W over the chosen pixels, or of the chosen pixels' sum over all pixels; 0 for an empty choice."""
-    return torch.where(chosen, loss, torch.zeros_like(loss)).mean() if reduction == "all" else masked_mean(loss, chosen)

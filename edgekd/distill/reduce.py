@@ -1,18 +1,38 @@
 """Sums over all processes, so that two processes compute what one would."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
+_alone = ContextVar("_alone", default=False)
+
+
+@contextmanager
+def each_process_alone() -> Iterator[None]:
+    """Within it nothing is summed or gathered: every process is the only one."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def _together() -> bool:
+    return dist.is_available() and dist.is_initialized() and not _alone.get()
+
 
 def world_size() -> int:
     """Number of processes; 1 without torch.distributed."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if _together() else 1
 
 
 def process_rank() -> int:
     """Of this process among them; 0 without torch.distributed."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    return dist.get_rank() if _together() else 0
 
 
 def sum_over_processes(value: Tensor) -> Tensor:
@@ -52,6 +72,12 @@ def sample_seed(images: int, device: torch.device) -> int:
         dist.broadcast(seed, 0)
         return int(seed) + process_rank() * images
     return int(seed)
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean under weights ≥ 0, which are summed over all processes; 0 where all are 0. Gradients as of `masked_mean`."""
+    total = sum_over_processes(weights.sum()) / world_size()
+    return torch.where(weights > 0, values * weights, torch.zeros_like(values)).sum() / total.clamp_min(1e-12)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

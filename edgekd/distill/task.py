@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe
-from edgekd.distill.rdd import chosen_mean, difficulty_mask, pixel_cross_entropy, teacher_agreement
-from edgekd.distill.reduce import masked_mean
+from edgekd.distill.rdd import agreement_loss, class_weights_at, pixel_cross_entropy, relative_difficulty_loss, teacher_agreement
+from edgekd.distill.reduce import each_process_alone, weighted_mean
 from edgekd.models import SegOutput
 from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError
@@ -37,14 +37,32 @@ class TaskLoss(nn.Module, ABC):
         self.register_buffer("class_weights", torch.tensor(weights) if weights else None, persistent=False)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
-        """Loss parts, already weighted: ``task`` and, with an auxiliary head, ``auxiliary``."""
+        """Loss parts, already weighted: ``task`` and, with an auxiliary head, ``auxiliary``.
+
+        Raises:
+            UsageError: If a process's images are no whole number of groups.
+        """
+        if (size := self.recipe.group) is None:
+            return self.parts(student, teacher, labels, progress)
+        if len(labels) % size:
+            raise UsageError(f"task.group of {size} does not divide the {len(labels)} images that a process has at a time; change either.")
+        starts = range(0, len(labels), size)
+        with each_process_alone():
+            groups = [
+                self.parts(_images(student, start, size), teacher and _images(teacher, start, size), labels[start : start + size], progress)
+                for start in starts
+            ]
+        return {name: torch.stack([parts[name] for parts in groups]).mean() for name in groups[0]}
+
+    def parts(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
+        """`forward` of one group of images."""
         heads = {"task": (1.0, student.logits, teacher.logits if teacher else None)}
         if student.aux_logits is not None:  # also at weight 0, so that DDP sees every parameter
             aux_teacher = None if teacher is None else teacher.logits if teacher.aux_logits is None else teacher.aux_logits
             heads["auxiliary"] = (self.recipe.auxiliary, student.aux_logits, aux_teacher)
         prepared = self.prepare(teacher, labels, progress)
         return {
-            name: weight * self.reduce(pixel_cross_entropy(logits, labels), of_teacher, labels, prepared, progress)
+            name: weight * self.reduce(logits, of_teacher, labels, prepared, progress)
             for name, (weight, logits, of_teacher) in heads.items()
         }
 
@@ -53,25 +71,21 @@ class TaskLoss(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
-        """Per-pixel cross entropy B×H×W → scalar."""
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+        """Logits B×C×h×w of a head → scalar."""
 
-    def weigh(self, loss: Tensor, labels: Tensor) -> Tensor:
-        """The loss times its label's class weight."""
-        if self.class_weights is None:
-            return loss
-        return loss * self.class_weights[labels.clamp_max(len(self.class_weights) - 1)]
+
+def _images(output: SegOutput, start: int, count: int) -> SegOutput:
+    """So many images of a batch."""
+    return SegOutput(*(None if value is None else value[start : start + count] for value in output))  # type: ignore[arg-type]
 
 
 class PlainTask(TaskLoss):
     """The mean over labelled pixels; with class weights the weighted mean, as `torch.nn.CrossEntropyLoss` has it."""
 
-    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
-        valid = labels != IGNORE
-        mean = masked_mean(self.weigh(loss, labels), valid)
-        if self.class_weights is not None:
-            mean = mean / masked_mean(self.weigh(torch.ones_like(loss), labels), valid).clamp_min(1e-12)
-        return mean
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+        loss = pixel_cross_entropy(logits, labels)
+        return weighted_mean(loss, class_weights_at(labels, self.class_weights, loss) * (labels != IGNORE))
 
 
 class DifficultyTask(TaskLoss):
@@ -87,18 +101,27 @@ class DifficultyTask(TaskLoss):
             raise UsageError(MISSING_MAP)
         return teacher_agreement(teacher.logits, teacher.aux_logits, size, self.recipe.kl)
 
-    def reduce(self, loss: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
         if teacher_logits is None:
             raise UsageError("RDD's task weighting needs a teacher; use `edgekd distill` with one.")
-        tfe = (shared * self.weigh(loss, labels)).mean() if shared is not None else None
-        if tfe is not None and progress < self.recipe.warmup:
+        recipe, code = self.recipe, self.recipe.class_weighting == "code"
+        tfe = agreement_loss(logits, shared, labels, None if code else self.class_weights) if shared is not None else None
+        if tfe is not None and progress < recipe.warmup:
             return tfe
-        recipe = self.recipe
-        chosen = difficulty_mask(loss, teacher_logits, labels, recipe.mode, recipe.threshold, recipe.min_kept * len(labels))
-        tse = chosen_mean(self.weigh(loss, labels), chosen, recipe.reduction)
+        tse = relative_difficulty_loss(
+            logits,
+            teacher_logits,
+            labels,
+            recipe.mode,
+            recipe.threshold,
+            recipe.min_kept * len(labels),
+            class_weights=self.class_weights,
+            reduction=recipe.reduction,
+            divisor="weights" if code else "pixels",
+        )
         if tfe is None:
             return tse
-        alpha = (1 - progress) / max(1 - self.recipe.warmup, 1e-9)
+        alpha = (1 - progress) / max(1 - recipe.warmup, 1e-9)
         return alpha * tfe + (1 - alpha) * tse
 
 

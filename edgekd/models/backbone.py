@@ -19,6 +19,8 @@ from edgekd_runtime.errors import EdgeKDError, UsageError
 
 PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_indices": (1, 2, 3, 4)}}
 """Families whose branches run side by side to the end, and how timm gives the branches themselves."""
+EXTRA_START = 0.1
+"""Standard deviation of the weights of input channels beyond RGB, before training (LAD)."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -131,6 +133,15 @@ def _widen_input(net: nn.Module, in_channels: int) -> None:
     """Give the convolutions that read the image more input channels; those of RGB stay, the new start at 0.1·N(0, 1)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.in_channels == 3:  # one, or the parallel ones of a re-parametrised stem
-            extra = 0.1 * torch.randn(module.out_channels, in_channels - 3, *module.kernel_size)
+            extra = EXTRA_START * torch.randn(module.out_channels, in_channels - 3, *module.kernel_size)
             module.weight = nn.Parameter(torch.cat([module.weight.detach(), extra], 1))
             module.in_channels = in_channels
+            module.extra_inputs = in_channels - 3  # type: ignore[assignment]
+
+
+def scale_extra_inputs(net: nn.Module, start: float) -> None:
+    """Give the weights of the input channels beyond RGB of an untrained network another standard deviation."""
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d) and hasattr(module, "extra_inputs"):
+                module.weight[:, 3:] *= start / EXTRA_START

@@ -1,5 +1,6 @@
 """Every loss against the reference values (the papers' public code, or float64 direct evaluation for FAKD)."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from edgekd.config import TaskRecipe
 from edgekd.distill import functional as L
-from edgekd.distill.rdd import pixel_cross_entropy
+from edgekd.distill.rdd import MODES
+from edgekd.distill.task import TASKS
+from edgekd.models import SegOutput
 
 G = {key: torch.from_numpy(np.asarray(value)) for key, value in np.load(Path(__file__).parents[1] / "golden/losses.npz").items()}
 zs, zt, fs, ft, labels = G["zs"], G["zt"], G["fs"], G["ft"], G["labels"]
@@ -19,8 +23,11 @@ def fakd_logits():
     return F.conv2d(fs.double(), W[:, :, None, None], G["fakd_bias"])
 
 
-def tse(mode, kept):
-    return lambda: L.relative_difficulty_loss(zs, zt, labels, mode, 0.7, kept)
+def task(progress, min_kept=0, **options):
+    """What a run minimises: RDD's task loss, of both heads in TFE and, as the reference has it, of the main head in TSE."""
+    recipe = TaskRecipe(weighting="difficulty", min_kept=min_kept // len(labels), **options)
+    loss = TASKS["difficulty"](recipe, zs.shape[1])
+    return sum(loss(SegOutput(zs, fs, None if progress else G["zs_aux"]), SegOutput(zt, ft, G["zt_aux"]), labels, progress).values())
 
 
 CASES = {
@@ -37,16 +44,14 @@ CASES = {
     "dsd_csd": lambda: L.double_similarity([G["zs_aux"], fs, zs], [G["zt_aux"], ft, zt])[1],
     "cirkd_minibatch_T0.1": lambda: L.cross_image_similarity(fs, ft),
     "rdd_tfe_map": lambda: L.teacher_agreement(zt, G["zt_aux"], labels.shape[-2:]),
-    "rdd_tfe_loss": lambda: (
-        L.teacher_agreement(zt, G["zt_aux"], labels.shape[-2:])
-        * (pixel_cross_entropy(zs, labels) + 0.4 * pixel_cross_entropy(G["zs_aux"], labels))
-    ).mean(),
+    "rdd_tfe_loss": lambda: task(0.0),
     "lad_noised_label_g100_s003": lambda: L.noise_label(labels, G["lad_class_weights"], G["lad_pixel_noise"], 100.0, 0.03),
     "lad_consistency_5x": lambda: 5 * (L.channel_kd(zs, zt.detach()) + L.channel_kd(zt, zs.detach())),
     "fakd_pd": lambda: L.augmented_pixel_kd(fakd_logits(), zt.double(), labels, W, V, STRENGTH),
     "fakd_cwd_tau1": lambda: L.augmented_channel_kd(fakd_logits(), zt.double(), labels, W, V, STRENGTH),
     "fakd_cwd_tau4": lambda: L.augmented_channel_kd(fakd_logits(), zt.double(), labels, W, V, STRENGTH, 4.0),
-    **{f"rdd_tse_{mode}_kept{kept}": tse(mode, kept) for mode in ("xor", "or", "and", "ohem") for kept in (0, 1500, 4000)},
+    **{f"rdd_tse_{mode}_kept{kept}": partial(task, 0.5, mode=mode, min_kept=kept) for mode in MODES for kept in (0, 1500)},
+    **{f"rdd_tse_{mode}_kept4000": partial(L.relative_difficulty_loss, zs, zt, labels, mode, 0.7, 4000) for mode in MODES},
 }
 
 

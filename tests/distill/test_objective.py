@@ -9,8 +9,10 @@ from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.methods import METHODS
 from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
 from edgekd.distill.registry import TRANSFERS, transfer_class, transfer_names
+from edgekd.distill.resize import upsample
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
+from edgekd.models.backbone import scale_extra_inputs
 from edgekd_runtime.errors import UsageError
 
 C = 5
@@ -97,6 +99,45 @@ def test_rdd_follows_its_schedule(batch):
     assert task(0.0, difficulty_map="confidence") != tfe and task(0.0, kl="paper") != tfe
 
 
+def test_class_weights_as_the_public_code_has_them(batch):
+    """None in TFE; in TSE the mean divides by their sum."""
+    model, source, weights = student().eval(), Teacher(teacher()), [0.5, 1.0, 2.0, 1.5, 0.7]
+    labels = batch[1]
+
+    def task(progress, **options):
+        recipe = TaskRecipe(weighting="difficulty", min_kept=0, threshold=0.2, mode="or", auxiliary=0.0, **options)
+        return Distillation(model, source, recipe, []).eval()(*batch, progress)["task"].detach()
+
+    code, ours = ({"class_weights": weights, "class_weighting": form} for form in ("code", "both"))
+    assert task(0.0, **code) == task(0.0) != task(0.0, **ours)
+    logits, of_teacher = (
+        upsample(each(batch), labels.shape[-2:]) for each in (lambda b: model(model.normalize(b[0])).logits, lambda b: source(*b).logits)
+    )
+    p_s, p_t = (x.softmax(1).gather(1, labels.clamp_max(C - 1)[:, None])[:, 0] for x in (logits, of_teacher))
+    chosen = (labels != 255) & ((p_s <= 0.2) | (p_t <= 0.2))
+    expected = F.cross_entropy(logits, torch.where(chosen, labels, 255), torch.tensor(weights), ignore_index=255)
+    torch.testing.assert_close(task(0.5, **code), expected.detach())
+    share = torch.tensor(weights)[labels[chosen]].mean()
+    torch.testing.assert_close(task(0.5, **ours), expected.detach() * share)
+
+
+@pytest.mark.parametrize("weighting", ["plain", "difficulty"])
+def test_a_group_is_what_one_gpu_sees(batch, weighting):
+    model, source = student().eval(), Teacher(teacher())
+    options = {"weighting": weighting, "min_kept": 500, "threshold": 0.1}
+    whole, grouped = (Distillation(model, source, TaskRecipe(**options, group=group), []).eval() for group in (None, 1))
+    labels = batch[1].clone()
+    labels[0, :40] = 255
+    for progress in (0.0, 0.5):
+        alone = [whole(batch[0][i : i + 1], labels[i : i + 1], progress) for i in range(2)]
+        both = grouped(batch[0], labels, progress)
+        for name, part in both.items():
+            torch.testing.assert_close(part, (alone[0][name] + alone[1][name]) / 2)
+    assert not torch.isclose(both["task"], whole(batch[0], labels, 0.5)["task"])
+    with pytest.raises(UsageError, match=r"task.group of 3 does not divide the 2 images"):
+        Distillation(model, source, TaskRecipe(group=3), [])(*batch, 0.0)
+
+
 def test_a_label_assisted_teacher_hears_the_label(batch):
     source = Teacher(teacher(in_channels=4), LabelNoiser(C))
     torch.manual_seed(0)
@@ -153,6 +194,26 @@ def test_lad_teacher_is_the_papers_sum_with_gradients_of_one_side_at_a_time(batc
         assert float(parts[name].detach()) == pytest.approx(float(value.detach()), rel=1e-4), name
     for mine, reference in zip(ours, gradients(sum(expected.values())), strict=True):
         torch.testing.assert_close(mine, reference, rtol=2e-3, atol=1e-5)
+
+
+def test_the_consistency_term_may_wait(batch):
+    model = student(in_channels=4)
+    objective = LabelAssisted(model, TaskRecipe(), LabelNoiser(C), consistency_from=0.5).eval()
+    assert [float(objective(*batch, progress)["consistency"].detach()) > 0 for progress in (0.0, 0.49, 0.5, 0.9)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_the_label_channel_may_start_at_nothing(batch):
+    model = student(in_channels=4)
+    (first,) = [module for module in model.modules() if hasattr(module, "extra_inputs")]
+    assert float(first.weight[:, 3:].detach().std()) == pytest.approx(0.1, rel=0.3)
+    rgb = first.weight[:, :3].detach().clone()
+    scale_extra_inputs(model, 0.0)
+    assert torch.equal(first.weight[:, :3], rgb) and float(first.weight[:, 3:].detach().abs().max()) == 0
 
 
 @pytest.mark.parametrize("kind", ["supervised", "label-assisted", "distillation"])
