@@ -87,11 +87,11 @@ def _load(checkpoint: Path) -> tuple[Any, Artifact]:
     """
     from edgekd.export.deployed import Deployed
     from edgekd.export.description import describe_run
-    from edgekd.models import load_segmenter
+    from edgekd.models import load_network
     from edgekd.pipeline import run_recipe
 
     recipe = run_recipe(checkpoint)
-    model, about = load_segmenter(checkpoint)
+    model, about = load_network(checkpoint)
     if about.in_channels != 3:
         raise UsageError(f"{checkpoint} is of a label-assisted teacher: it needs the label as input, so it can't be deployed.")
     artifact = describe_run(checkpoint.parent, recipe, model, about, checkpoint, size=recipe.data.size)

@@ -15,7 +15,7 @@ from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
 from edgekd.distill.registry import transfer_class
 from edgekd.distill.teacher import Teacher
-from edgekd.models import Segmenter, build_segmenter, load_segmenter
+from edgekd.models import Network, build_network, load_network
 from edgekd.models.backbone import scale_extra_inputs
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
@@ -75,19 +75,19 @@ def distillation_part(recipe: Recipe) -> Recipe:
 
 
 def _supervised(recipe: Recipe, num_classes: int) -> Objective:
-    return Supervised(build_segmenter(recipe.student, num_classes), recipe.task)
+    return Supervised(build_network(recipe.student, num_classes), recipe.task)
 
 
 def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
     teacher = recipe.teacher
-    network = build_segmenter(recipe.student, num_classes, in_channels=4)
+    network = build_network(recipe.student, num_classes, in_channels=4)
     scale_extra_inputs(network, teacher.label_start)
     return LabelAssisted(network, recipe.task, LabelNoiser(num_classes), teacher.consistency, teacher.consistency_from)
 
 
 def _distillation(recipe: Recipe, num_classes: int) -> Objective:
     teacher = load_teacher(recipe, num_classes)
-    return Distillation(build_segmenter(recipe.student, num_classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
+    return Distillation(build_network(recipe.student, num_classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
 
 
 OBJECTIVES: dict[str, Callable[[Recipe, int], Objective]] = {
@@ -105,7 +105,7 @@ def load_teacher(recipe: Recipe, num_classes: int) -> Teacher:
     """
     if recipe.teacher.run is None:
         raise UsageError("A distillation needs a teacher: give --teacher RUN, or set teacher.model or teacher.label_assisted.")
-    model, about = load_segmenter(Path(recipe.teacher.run), num_classes)
+    model, about = load_network(Path(recipe.teacher.run), num_classes)
     if recipe.teacher.label_assisted and about.in_channels == 3:
         raise UsageError(
             f"The method {recipe.method} wants a label-assisted teacher, and {recipe.teacher.run} is none; leave --teacher out."
@@ -167,20 +167,20 @@ def _held(fabric: Fabric, run: RunFolder) -> Iterator[None]:
         yield
 
 
-def _check_batch(recipe: Recipe, student: Segmenter, world: int) -> None:
+def _check_batch(recipe: Recipe, student: Network, world: int) -> None:
     if student.pools_globally and recipe.train.batch_size // recipe.train.accumulate // world < 2:
         raise UsageError(
             f"{student.name} normalises a pooled 1×1 map, so each process needs two images or more at a time: raise train.batch_size."
         )
 
 
-def start_from(student: Segmenter, run: Path) -> None:
+def start_from(student: Network, run: Path) -> None:
     """Load the weights of a trained run into a model that was just built.
 
     Raises:
         EdgeKDError: If there are none, or they are of another model.
     """
-    trained, about = load_segmenter(run, student.num_classes)
+    trained, about = load_network(run, student.num_classes)
     try:
         student.load_state_dict(trained.state_dict())
     except RuntimeError as error:
@@ -220,7 +220,7 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     """Pictures of a distilled run's difficulty maps on its first validation images, in ``RUN/difficulty``."""
     recipe = run_recipe(run)
     layout = open_split(recipe)
-    student, _ = load_segmenter(run, len(layout.classes))
+    student, _ = load_network(run, len(layout.classes))
     student = student.to(best_device())
     teacher = load_teacher(recipe, len(layout.classes))
     teacher.to(best_device(), torch.contiguous_format)
@@ -241,8 +241,8 @@ def check_before_teacher(recipe: Recipe) -> None:
     num_classes = len(open_split(recipe).classes)
     bare: dict[str, Any] = {"weights": None}
     in_channels = 4 if recipe.teacher.label_assisted else 3
-    teacher = build_segmenter(teacher_part(recipe).student.model_copy(update=bare), num_classes, in_channels)
-    student = build_segmenter(recipe.student.model_copy(update=bare), num_classes)
+    teacher = build_network(teacher_part(recipe).student.model_copy(update=bare), num_classes, in_channels)
+    student = build_network(recipe.student.model_copy(update=bare), num_classes)
     Distillation(student, Teacher(teacher), recipe.task, recipe.transfer, recipe.data.layout)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekd.console import Update, progress
 from edgekd.data import Layout, open_layout
-from edgekd.models import load_segmenter
+from edgekd.models import load_network
 from edgekd.pipeline import moved, open_split, run_recipe
 from edgekd.train.evaluate import best_device, evaluate, pairs
 from edgekd.train.inference import DEPLOYED, Inference
@@ -67,7 +67,7 @@ def score_model(
         raise UsageError(f"{path} is a run, which PyTorch scores; --backend is for an exported model.")
     recipe = moved(run_recipe(path), root)
     layout = open_split(recipe, split)
-    model, about = load_segmenter(path, len(layout.classes))
+    model, about = load_network(path, len(layout.classes))
     with progress("eval") as update:
         accuracy = evaluate(model.to(best_device()), layout, size or recipe.data.size, inference=inference, update=update)
     return Scored(accuracy, split or recipe.data.val, len(layout), about.classes, privileged=about.in_channels > 3)

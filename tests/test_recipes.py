@@ -11,7 +11,7 @@ from edgekd.distill.objective import Distillation
 from edgekd.distill.registry import build_transfer
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.transfer import Widths
-from edgekd.models import Segmenter, build_segmenter
+from edgekd.models import Segmenter, build_network
 from edgekd.pipeline import distillation_part, teacher_part
 from edgekd.train.launch import launch
 from edgekd.train.loop import Trainer
@@ -100,7 +100,7 @@ def test_student_and_teacher_build_at_the_recipes_own_size(name):
     height, width = recipe.data.size
     for model in (recipe.student, teacher_part(recipe).student):
         with torch.device("meta"):
-            segmenter = build_segmenter(model, CLASSES[recipe.data.layout]).eval()
+            segmenter = build_network(model, CLASSES[recipe.data.layout]).eval()
             logits = segmenter(torch.zeros(1, 3, height, width)).logits
         assert logits.shape == (1, CLASSES[recipe.data.layout], -(-height // segmenter.stride), -(-width // segmenter.stride))
 
@@ -114,8 +114,8 @@ def test_two_steps(name, trees, tmp_path):
     layouts = tuple(open_layout(data.layout, split, data.root) for split in (data.train, data.val))
     count = len(layouts[0].classes)
     assert (data.layout, count, len(layouts[0])) == (layout, CLASSES[layout], 4)
-    teacher = Teacher(build_segmenter(recipe.teacher.model, count))
-    objective = Distillation(build_segmenter(recipe.student, count), teacher, recipe.task, recipe.transfer, data.layout)
+    teacher = Teacher(build_network(recipe.teacher.model, count))
+    objective = Distillation(build_network(recipe.student, count), teacher, recipe.task, recipe.transfer, data.layout)
     before = objective.student.classifier.weight.detach().clone()
     run = RunFolder(tmp_path)
     state = Trainer(launch(recipe.train), recipe, objective, run, layouts).fit()
@@ -138,14 +138,14 @@ def test_students_are_as_large_as_published(name, millions, differs):
     """To the last digit given, or 1 % where that is more."""
     recipe = resolved(name)
     with torch.device("meta"):
-        student = build_segmenter(recipe.student, CLASSES[recipe.data.layout])
+        student = build_network(recipe.student, CLASSES[recipe.data.layout])
     assert (parameters(student) + sum(differs.values())) / 1e6 == pytest.approx(millions, rel=0.01, abs=0.05)
 
 
 def test_the_papers_deep_stem():
     """Three 3×3 convolutions where ResNet has one of 7×7."""
     with torch.device("meta"):
-        student: Segmenter = build_segmenter(resolved("rdd/voc-psp-resnet18").student, 21)
+        student: Segmenter = build_network(resolved("rdd/voc-psp-resnet18").student, 21)
     kernels = [module.kernel_size for module in student.backbone.modules() if isinstance(module, torch.nn.Conv2d)]
     assert kernels[:3] == [(3, 3)] * 3
 

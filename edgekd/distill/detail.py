@@ -6,8 +6,9 @@ from torch.nn import functional as F
 
 from edgekd.distill.precision import float32
 from edgekd.distill.resize import upsample
-from edgekd.models import Segmenter
+from edgekd.models import Network, Segmenter
 from edgekd.models.heads.base import conv_bn_relu
+from edgekd_runtime.errors import UsageError
 
 FUSION = {1: 0.6, 2: 0.3, 4: 0.1}
 """Weight of each stride of the pyramid. The paper learns them; the public code keeps these, since a threshold passes no gradient."""
@@ -62,10 +63,15 @@ class DetailGuidance(nn.Module):
     Args:
         student: Whose backbone is guided.
         weight: Of the loss.
+
+    Raises:
+        UsageError: If the student has no backbone with levels.
     """
 
-    def __init__(self, student: Segmenter, weight: float = 1.0) -> None:
+    def __init__(self, student: Network, weight: float = 1.0) -> None:
         super().__init__()
+        if not isinstance(student, Segmenter):
+            raise UsageError(f"task.detail guides the stride-8 level of a HEAD-BACKBONE, and {student.name} is none; set it to 0.")
         levels = student.backbone.levels
         level = levels.at_stride(8)
         self.weight = weight

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -13,8 +14,8 @@ from edgekd.distill.reduce import sample_seed
 from edgekd.distill.registry import build_transfer, transfer_names, transfer_reads
 from edgekd.distill.task import MISSING_MAP, TASKS, Parts
 from edgekd.distill.teacher import Teacher, at_student_size
-from edgekd.distill.transfer import NEEDS, Pair, Widths
-from edgekd.models import Segmenter, SegOutput
+from edgekd.distill.transfer import NEEDS, Maps, Pair, Widths
+from edgekd.models import Network, SegOutput
 from edgekd_runtime.errors import UsageError
 
 
@@ -26,7 +27,7 @@ class Objective(nn.Module, ABC):
         task: The supervised loss.
     """
 
-    def __init__(self, student: Segmenter, task: TaskRecipe) -> None:
+    def __init__(self, student: Network, task: TaskRecipe) -> None:
         super().__init__()
         self.student = student
         self.task = TASKS[task.weighting](task, student.num_classes)
@@ -65,7 +66,7 @@ class LabelAssisted(Objective):
     """
 
     def __init__(
-        self, student: Segmenter, task: TaskRecipe, noiser: LabelNoiser, consistency: float = 5.0, consistency_from: float = 0.0
+        self, student: Network, task: TaskRecipe, noiser: LabelNoiser, consistency: float = 5.0, consistency_from: float = 0.0
     ) -> None:
         super().__init__(student, task)
         self.noiser, self.consistency, self.consistency_from = noiser, consistency, consistency_from
@@ -97,13 +98,11 @@ class Distillation(Objective):
         UsageError: If the teacher or the student lacks what a part needs.
     """
 
-    def __init__(
-        self, student: Segmenter, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe], layout: str = ""
-    ) -> None:
+    def __init__(self, student: Network, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe], layout: str = "") -> None:
         super().__init__(student, task)
         check_needs(student, teacher.model, task, transfers)
         self._teacher = (teacher,)  # in a tuple: not a submodule
-        widths = Widths(student.num_classes, student.classifier.in_channels, teacher.model.classifier.in_channels, layout)
+        widths = Widths(student.num_classes, student.feature_channels, teacher.model.feature_channels, layout)
         built = {name: build_transfer(recipe, widths) for name, recipe in zip(transfer_names(transfers), transfers, strict=True)}
         self.weights = {name: weight for name, (weight, _) in built.items()}
         self.transfers = nn.ModuleDict({name: module for name, (_, module) in built.items()})
@@ -118,7 +117,8 @@ class Distillation(Objective):
         of_student = self.student(self.student.normalize(image))
         parts = self.supervise(of_student, of_teacher, labels, progress)
         if self.transfers:
-            pair = Pair(of_student, at_student_size(of_teacher, of_student), labels, self.student.classifier, progress)
+            resized = at_student_size(of_teacher, of_student)
+            pair = Pair(Maps.of(of_student), Maps.of(resized), labels, cast(nn.Conv2d, self.student.classifier), progress)
             parts |= {name: self.weights[name] * module(pair) for name, module in self.transfers.items()}
         return parts
 
@@ -128,7 +128,7 @@ def needs_auxiliary(task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> bo
     return task.weighting == "difficulty" or any("auxiliary" in transfer_reads(recipe) for recipe in transfers)
 
 
-def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
+def check_needs(student: Network, teacher: Network, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
     """Refuse before training what would fail in it.
 
     Raises:
@@ -137,7 +137,7 @@ def check_needs(student: Segmenter, teacher: Segmenter, task: TaskRecipe, transf
     if (
         task.weighting == "difficulty"
         and task.difficulty_map == "auxiliary"
-        and not teacher.gives_auxiliary
+        and "auxiliary" not in teacher.gives
         and (task.warmup or task.blend)
     ):
         raise UsageError(MISSING_MAP)

@@ -6,7 +6,7 @@ from torch import Tensor
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sample_seed
 from edgekd.distill.resize import upsample
-from edgekd.models import Segmenter, SegOutput
+from edgekd.models import Network, SegOutput
 
 
 class Teacher:
@@ -18,11 +18,11 @@ class Teacher:
         needs_auxiliary: Whether any loss reads its auxiliary logits; the head is dropped where none does.
     """
 
-    def __init__(self, model: Segmenter, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True) -> None:
+    def __init__(self, model: Network, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True) -> None:
         self.model = model.eval().requires_grad_(False)
         self.noiser = noiser
         if not needs_auxiliary:
-            self.model.auxiliary = None
+            self.model.drop_auxiliary()
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
         """Move the weights."""
@@ -40,4 +40,5 @@ class Teacher:
 def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:
     """The teacher's logits and features resized to the student's, where their strides differ."""
     size = (student.logits.shape[-2], student.logits.shape[-1])
-    return SegOutput(upsample(teacher.logits, size), upsample(teacher.features, size), teacher.aux_logits)
+    features = None if teacher.features is None else upsample(teacher.features, size)
+    return SegOutput(upsample(teacher.logits, size), features, teacher.aux_logits)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,6 +12,19 @@ from edgekd.models import SegOutput
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+class Maps(NamedTuple):
+    """A network's output as a transfer reads it: what a transfer needs is there, since a pair that lacks it is refused before training."""
+
+    logits: Tensor
+    features: Tensor
+    aux_logits: Tensor | None
+
+    @staticmethod
+    def of(output: SegOutput) -> "Maps":
+        """Of either network."""
+        return Maps(output.logits, cast(Tensor, output.features), output.aux_logits)
 
 
 @dataclass(frozen=True)
@@ -25,8 +38,8 @@ class Pair:
         progress: Share of the run that is done, 0–1.
     """
 
-    student: SegOutput
-    teacher: SegOutput
+    student: Maps
+    teacher: Maps
     labels: Tensor
     classifier: nn.Conv2d
     progress: float

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.distill.resize import upsample
-from edgekd.models import Segmenter, deployable
+from edgekd.models import Network
 
 Output = Literal["classes", "logits"]
 
 
 class Deployed(nn.Module):
-    """A segmenter between its image and its class map. Training-only parts are left behind.
+    """A network between its image and its class map. Training-only parts are left behind.
 
     Args:
-        model: The segmenter.
+        model: The network.
         size: Network input (H, W).
         output: ``classes`` for a uint8 map 1×H×W, ``logits`` for float32 1×C×H×W.
     """
@@ -23,10 +23,9 @@ class Deployed(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, model: Segmenter, size: tuple[int, int], output: Output) -> None:
+    def __init__(self, model: Network, size: tuple[int, int], output: Output) -> None:
         super().__init__()
-        model = deployable(model)
-        self.backbone, self.head, self.classifier = model.backbone, model.head, model.classifier
+        self.network = model.deployable()
         self.size, self.output = size, output
         std = model.std[:3, 0, 0]
         # as wide as the image: runtimes broadcast along a last axis of 3 pixel by pixel, at up to a tenth of the network's time
@@ -37,7 +36,7 @@ class Deployed(nn.Module):
         """uint8 1×H×W×3 → class map or logits."""
         # the cast comes first: TensorRT transposes no uint8
         x = (image.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
-        scores = self.classifier(self.head(self.backbone(x)))
+        scores = self.network(x)
         # the classes as a batch: a runtime that computes channels-last would resize and search class by class otherwise (OpenVINO: 20 %)
         planes = scores.reshape(-1, 1, *scores.shape[2:])
         logits = upsample(planes, self.size).reshape(-1, scores.shape[1], *self.size)

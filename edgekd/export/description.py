@@ -7,8 +7,8 @@ import torch
 
 from edgekd.config import Recipe
 from edgekd.export.deployed import Output
-from edgekd.models import Segmenter
-from edgekd.models.checkpoint import SegmenterFile
+from edgekd.models import Network
+from edgekd.models.checkpoint import NetworkFile
 from edgekd_runtime import __version__
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.files import sha256
@@ -17,8 +17,8 @@ from edgekd_runtime.files import sha256
 def describe_run(
     run: Path,
     recipe: Recipe,
-    model: Segmenter,
-    about: SegmenterFile,
+    model: Network,
+    about: NetworkFile,
     file: Path,
     *,
     size: tuple[int, int],

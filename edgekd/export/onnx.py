@@ -19,7 +19,7 @@ from edgekd.export.deployed import Deployed, Output
 from edgekd.export.description import describe_run
 from edgekd.export.folder import whole_folder
 from edgekd.export.parity import ParityLimits, check_parity
-from edgekd.models import Segmenter, load_segmenter
+from edgekd.models import Network, load_network
 from edgekd_runtime import __version__
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -57,7 +57,7 @@ def export_run(
         UsageError: If the model needs the label as input.
         GateError: If the exported file does not agree with PyTorch.
     """
-    model, about = load_segmenter(run)
+    model, about = load_network(run)
     if about.in_channels != 3:
         raise UsageError(f"{run} is a label-assisted teacher: it needs the label as input, so it can't be deployed; export its student.")
     size = size or recipe.data.size
@@ -76,7 +76,7 @@ def export_run(
     return artifact
 
 
-def write_onnx(model: Segmenter, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str], max_batch: int = 1) -> None:
+def write_onnx(model: Network, size: tuple[int, int], output: Output, file: Path, metadata: dict[str, str], max_batch: int = 1) -> None:
     """Write the deployed form of a segmenter as a slimmed, checked ONNX file.
 
     Raises:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekd.console import Update
 from edgekd.data import Layout
 from edgekd.export.deployed import Deployed
-from edgekd.models import Segmenter
+from edgekd.models import Network
 from edgekd_calib.graph import Image, load_graph, onnxruntime_version, run_graph, scores_tensor
 from edgekd_calib.selection import class_shares, covering_images
 from edgekd_runtime.errors import GateError
@@ -63,7 +63,7 @@ class Parity:
 
 
 def check_parity(
-    model: Segmenter, file: Path, size: tuple[int, int], layout: Layout, images: int, update: Update, max_batch: int = 1
+    model: Network, file: Path, size: tuple[int, int], layout: Layout, images: int, update: Update, max_batch: int = 1
 ) -> Parity:
     """Run both on validation images: PyTorch one by one, the file in batches of 1 and, where it takes more, of `max_batch`.
 

@@ -1,7 +1,8 @@
-"""Segmenters: backbone + head + classifier, built by name."""
+"""Networks: backbone + head + classifier, built by name, and what everything else needs of any network."""
 
-from edgekd.models.checkpoint import SegmenterFile, load_segmenter, save_segmenter
-from edgekd.models.deploy import deployable
-from edgekd.models.segmenter import Segmenter, SegOutput, build_segmenter
+from edgekd.models.build import build_network
+from edgekd.models.checkpoint import NetworkFile, load_network, save_network
+from edgekd.models.network import Network, SegOutput
+from edgekd.models.segmenter import Segmenter
 
-__all__ = ["SegOutput", "Segmenter", "SegmenterFile", "build_segmenter", "deployable", "load_segmenter", "save_segmenter"]
+__all__ = ["Network", "NetworkFile", "SegOutput", "Segmenter", "build_network", "load_network", "save_network"]

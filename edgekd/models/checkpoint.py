@@ -10,14 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from edgekd.config import ModelRecipe, validate
-from edgekd.models.segmenter import Segmenter, build_segmenter
+from edgekd.models.build import build_network
+from edgekd.models.network import Network
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import atomic
 
 
 @dataclass(frozen=True)
-class SegmenterFile:
+class NetworkFile:
     """What a ``.safetensors`` checkpoint says of itself.
 
     Attributes:
@@ -36,7 +37,7 @@ class SegmenterFile:
     std: tuple[float, ...] | None = None
 
 
-def save_segmenter(path: Path, state: dict[str, Tensor], about: SegmenterFile) -> None:
+def save_network(path: Path, state: dict[str, Tensor], about: NetworkFile) -> None:
     """Write weights with everything needed to build the model again, atomically."""
     document = {
         "model": about.model.model_dump(mode="json"),
@@ -50,7 +51,7 @@ def save_segmenter(path: Path, state: dict[str, Tensor], about: SegmenterFile) -
         save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, {"edgekd": json.dumps(document)})
 
 
-def load_segmenter(path: Path, num_classes: int | None = None) -> tuple[Segmenter, SegmenterFile]:
+def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, NetworkFile]:
     """Build the model that a ``.safetensors`` file describes and load it, in eval mode.
 
     Args:
@@ -72,7 +73,7 @@ def load_segmenter(path: Path, num_classes: int | None = None) -> tuple[Segmente
         raise EdgeKDError(
             f"{path} is not an edgekd checkpoint in safetensors form (pickles are not loaded); give a run folder or its best.safetensors."
         ) from error
-    about = SegmenterFile(
+    about = NetworkFile(
         model=validate(ModelRecipe, document["model"], str(path)).model_copy(update={"weights": None}),
         classes=ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"])),
         in_channels=document["in_channels"],
@@ -82,7 +83,7 @@ def load_segmenter(path: Path, num_classes: int | None = None) -> tuple[Segmente
     )
     if num_classes is not None and len(about.classes) != num_classes:
         raise EdgeKDError(f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set.")
-    model = build_segmenter(about.model, len(about.classes), about.in_channels)
+    model = build_network(about.model, len(about.classes), about.in_channels)
     if about.mean and about.std:
         model.mean[:3, 0, 0], model.std[:3, 0, 0] = torch.tensor(about.mean), torch.tensor(about.std)
     try:

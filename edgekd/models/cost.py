@@ -8,7 +8,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgekd.models.backbone import can_dilate
-from edgekd.models.deploy import deployable
 from edgekd.models.heads import HEADS
 from edgekd.models.segmenter import Segmenter
 
@@ -69,19 +68,20 @@ class Cost:
 def model_cost(name: str, num_classes: int, size: tuple[int, int]) -> Cost:
     """Count on the meta device, so even a large model takes no memory."""
     with torch.device("meta"):
-        model = deployable(Segmenter(name, num_classes))
+        model = Segmenter(name, num_classes)
+        ships = model.deployable()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(torch.zeros(1, 3, *size))
+            ships(torch.zeros(1, 3, *size))
         dilates = can_dilate(name.partition("-")[2])
     levels = model.backbone.levels
     return Cost(
         name=name,
-        parameters_m=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+        parameters_m=sum(parameter.numel() for parameter in ships.parameters()) / 1e6,
         gflops=counter.get_total_flops() / 1e9,
         output_stride=max(levels.strides),
         stride=model.stride,
         auxiliary_channels=levels.width(-2),
-        auxiliary_ships=model.gives_auxiliary,
+        auxiliary_ships=model.head.finds_regions,
         dilates=dilates,
     )
 

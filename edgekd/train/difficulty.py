@@ -12,7 +12,7 @@ from edgekd.console import Update
 from edgekd.data.layout import Layout
 from edgekd.distill.rdd import difficulty_mask, pixel_cross_entropy, teacher_agreement
 from edgekd.distill.teacher import Teacher
-from edgekd.models import Segmenter
+from edgekd.models import Network
 from edgekd.train.evaluate import to_device
 from edgekd_runtime.files import write_image
 from edgekd_runtime.image import fit, fit_classes, paint, text
@@ -20,7 +20,7 @@ from edgekd_runtime.image import fit, fit_classes, paint, text
 
 @torch.inference_mode()
 def dump_difficulty(
-    student: Segmenter, teacher: Teacher, recipe: Recipe, layout: Layout, count: int, folder: Path, update: Update
+    student: Network, teacher: Teacher, recipe: Recipe, layout: Layout, count: int, folder: Path, update: Update
 ) -> list[Path]:
     """Write a picture an image: image, label, TFE map (bright = easy) and TSE mask (white = chosen).
 
@@ -55,7 +55,7 @@ def dump_difficulty(
 
 
 def _maps(
-    student: Segmenter, teacher: Teacher, recipe: Recipe, image: torch.Tensor, labels: torch.Tensor
+    student: Network, teacher: Teacher, recipe: Recipe, image: torch.Tensor, labels: torch.Tensor
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """TFE map and TSE mask of one image, H×W."""
     task = recipe.task

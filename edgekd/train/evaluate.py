@@ -13,7 +13,7 @@ from edgekd.data.layout import Layout
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.resize import labels_at, upsample
-from edgekd.models import Segmenter
+from edgekd.models import Network
 from edgekd.train.inference import DEPLOYED, Inference, mean_probabilities
 from edgekd_runtime.accuracy import Accuracy, ConfusionMatrix
 from edgekd_runtime.image import fit, fit_classes
@@ -31,7 +31,7 @@ def to_device(image: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 @torch.inference_mode()
 def predict(
-    model: Segmenter,
+    model: Network,
     image: NDArray[np.uint8],
     label: NDArray[np.uint8],
     size: tuple[int, int],
@@ -57,7 +57,7 @@ def predict(
 
 
 def _network_input(
-    model: Segmenter, image: NDArray[np.uint8], label: NDArray[np.uint8], noiser: Callable[[Tensor], Tensor] | None, size: tuple[int, int]
+    model: Network, image: NDArray[np.uint8], label: NDArray[np.uint8], noiser: Callable[[Tensor], Tensor] | None, size: tuple[int, int]
 ) -> Tensor:
     """The image, and the noised label for a model that is shown it, at one size."""
     device = next(model.parameters()).device
@@ -68,7 +68,7 @@ def _network_input(
 
 
 def evaluate(
-    model: Segmenter,
+    model: Network,
     layout: Layout,
     size: tuple[int, int],
     *,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from edgekd.models import Segmenter
+from edgekd.models import Network
 
 WeightBits = Literal[7, 8]
 LEVELS = {7: 64, 8: 127}
@@ -53,7 +53,7 @@ def round_channels(weight: Tensor, levels: int) -> Tensor:
     return torch.fake_quantize_per_channel_affine(weight, scale, torch.zeros_like(scale, dtype=torch.int32), 0, -levels, levels)
 
 
-def quantise_while_training(student: Segmenter, weight_bits: WeightBits) -> None:
+def quantise_while_training(student: Network, weight_bits: WeightBits) -> None:
     """Make a student's backbone and head run under `FakeQuant`; its classifier stays float, as it does in the export."""
     entered: list[FakeQuant] = []
 
@@ -64,6 +64,6 @@ def quantise_while_training(student: Segmenter, weight_bits: WeightBits) -> None
     def leave(module: nn.Module, inputs: Any, outputs: Any) -> None:
         entered.pop().__exit__(None, None, None)
 
-    for part in (student.backbone, student.head):
+    for part in student.quantised:
         part.register_forward_pre_hook(enter)
         part.register_forward_hook(leave, always_call=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.models import Segmenter
+from edgekd.models import Network
 from edgekd_runtime.errors import UsageError
 
 Size = tuple[int, int]
@@ -67,7 +67,7 @@ class Span(NamedTuple):
     share: Tensor
 
 
-def mean_probabilities(model: Segmenter, look: Callable[[Size], Tensor], size: Size, inference: Inference) -> Tensor:
+def mean_probabilities(model: Network, look: Callable[[Size], Tensor], size: Size, inference: Inference) -> Tensor:
     """Class probabilities from all votes.
 
     The only full-size buffers are the sum and one vote: a window's logits are read at the result's pixels, whatever its scale.
@@ -121,9 +121,9 @@ def _spans(length: int, view: int, window: int, stride: int, device: torch.devic
     ]
 
 
-def _probabilities(model: Segmenter, x: Tensor, rows: Tensor, columns: Tensor, turned: bool) -> Tensor:
+def _probabilities(model: Network, x: Tensor, rows: Tensor, columns: Tensor, turned: bool) -> Tensor:
     """Softmax of the logits of one window, corners aligned, read at positions in it: 1×C×rows×columns."""
-    multiple = max(model.backbone.levels.strides)  # HRNet's branches only meet again at multiples of the coarsest
+    multiple = model.multiple  # HRNet's branches only meet again at multiples of the coarsest
     height, width = x.shape[-2:]
     x = F.pad(x, (0, -width % multiple, 0, -height % multiple))  # with the mean colour, which is 0 here
     logits = model(x.flip(-1)).logits.flip(-1) if turned else model(x).logits

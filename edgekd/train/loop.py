@@ -20,7 +20,7 @@ from edgekd.data.loader import checked, train_loader
 from edgekd.distill.objective import Distillation, Objective
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.task import Parts
-from edgekd.models import Segmenter, SegmenterFile, save_segmenter
+from edgekd.models import Network, NetworkFile, save_network
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
@@ -72,11 +72,12 @@ class Trainer:
             quantise_while_training(objective.student, self.train.fake_quant)
             freeze_batch_norm(objective.student)
         elif recipe.student.batch_norm == "freeze":
-            freeze_batch_norm(objective.student.backbone)
+            for part in objective.student.body:
+                freeze_batch_norm(part)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
         self.objective = objective.to(memory_format=self.memory_format)
-        self.student: Segmenter = objective.student
+        self.student: Network = objective.student
         optimizers = build_optimizers(objective, self.train)
         if len(optimizers) > 1 and self.train.precision == "16":
             raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
@@ -87,7 +88,7 @@ class Trainer:
         self._writer: Any = None
 
     @property
-    def kept(self) -> Segmenter:
+    def kept(self) -> Network:
         """The model that is validated and kept: the averaged one where EMA is on."""
         return self.average.module if self.average is not None else self.student  # type: ignore[return-value]
 
@@ -236,10 +237,10 @@ class Trainer:
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
             )
             if better:
-                about = SegmenterFile(
+                about = NetworkFile(
                     self.recipe.student, self.val_layout.classes, self.student.in_channels, accuracy.miou, *self.student.normalisation
                 )
-                save_segmenter(self.folder.best, self.kept.state_dict(), about)
+                save_network(self.folder.best, self.kept.state_dict(), about)
 
     @property
     def data_share(self) -> float:

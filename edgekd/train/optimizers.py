@@ -11,7 +11,7 @@ def build_optimizers(objective: Objective, train: TrainRecipe) -> list[torch.opt
     """The student's optimiser, and Adam for an adversary where there is one."""
     rivals = objective.second_players()
     rival_ids = {id(parameter) for parameter in rivals}
-    backbone = {id(parameter) for parameter in objective.student.backbone.parameters()}
+    backbone = {id(parameter) for part in objective.student.body for parameter in part.parameters()}
     groups: dict[float, list[nn.Parameter]] = {1.0: [], train.head_lr: []}
     for parameter in objective.parameters():
         if parameter.requires_grad and id(parameter) not in rival_ids:

@@ -11,8 +11,8 @@ from edgekd.backends import model_files, register_torch
 from edgekd.config import dump_recipe
 from edgekd.data import open_layout
 from edgekd.export.onnx import write_onnx
-from edgekd.models import build_segmenter, load_segmenter
-from edgekd.models.checkpoint import SegmenterFile, save_segmenter
+from edgekd.models import build_network, load_network
+from edgekd.models.checkpoint import NetworkFile, save_network
 from edgekd_runtime import bench
 from edgekd_runtime.backends import describe, open_session, usable_backends
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
@@ -27,8 +27,8 @@ def run(tmp_path, tiny):
     student = tiny.student.model_copy(update={"name": "lraspp-test_efficientnet"})
     (folder / "recipe.yaml").write_text(dump_recipe(tiny.model_copy(update={"student": student})))
     classes = open_layout("streetscape", "val", None, **tiny.data.options).classes
-    model = build_segmenter(student, len(classes), 3)
-    save_segmenter(folder / "best.safetensors", model.state_dict(), SegmenterFile(student, classes, 3, 0.5))
+    model = build_network(student, len(classes), 3)
+    save_network(folder / "best.safetensors", model.state_dict(), NetworkFile(student, classes, 3, 0.5))
     return folder
 
 
@@ -41,7 +41,7 @@ def exported(run):
     folder = run / "export/fp32"
     folder.mkdir(parents=True)
     artifact = describe(run / "best.safetensors")
-    write_onnx(load_segmenter(run)[0], artifact.size, "classes", folder / "model.onnx", {})
+    write_onnx(load_network(run)[0], artifact.size, "classes", folder / "model.onnx", {})
     replace(artifact, sha256=sha256(folder / "model.onnx")).save(folder)
     return folder / "model.onnx"
 

@@ -9,7 +9,7 @@ import pytest
 from edgekd import pipeline
 from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits, check_parity
-from edgekd.models import load_segmenter
+from edgekd.models import load_network
 from edgekd_calib.graph import load_graph, run_graph
 from edgekd_calib.half import to_half
 from edgekd_calib.quantize import quantize
@@ -66,7 +66,7 @@ def test_a_label_assisted_teacher_is_not_exported(tmp_path, tiny):
     lad = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"label_assisted": True})})
     recipe = pipeline.teacher_part(lad)
     pipeline.train(recipe, tmp_path / "run")
-    assert load_segmenter(tmp_path / "run")[1].in_channels == 4
+    assert load_network(tmp_path / "run")[1].in_channels == 4
     with pytest.raises(UsageError, match="label as input"):
         export_run(tmp_path / "run", recipe, pipeline.open_split(recipe), tmp_path / "out")
 
@@ -116,7 +116,7 @@ def test_batches_are_compared_with_pytorch_too(trained, tmp_path):
         (together,), *apart = run_graph(model, [images, *images[:, None]], ["classes"], optimise=False)
         assert together.shape == (3, *size) and len(np.unique(together)) > 1
         assert (together == np.concatenate([one for (one,) in apart])).mean() > 0.999
-    segmenter = load_segmenter(run)[0]
+    segmenter = load_network(run)[0]
     onnx.save(first_image_for_all(fp32), tmp_path / "first.onnx")
     found = [check_parity(segmenter, tmp_path / "first.onnx", size, layout, 2, lambda *done: None, batch) for batch in (1, 2)]
     assert found[0].pixel_agreement > 0.999 > found[1].pixel_agreement and found[1].logit_error > 0.01
@@ -126,4 +126,4 @@ def test_a_file_for_one_image_is_refused_as_one_for_batches(trained, tmp_path):
     run, recipe, (_, layout) = trained
     size = export_run(run, recipe, layout, tmp_path / "out", images=1).size
     with pytest.raises(EdgeKDError, match="ONNX Runtime can't run the graph on 2x48x64x3"):
-        check_parity(load_segmenter(run)[0], tmp_path / "out/model.onnx", size, layout, 2, lambda *done: None, 2)
+        check_parity(load_network(run)[0], tmp_path / "out/model.onnx", size, layout, 2, lambda *done: None, 2)

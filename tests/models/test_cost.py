@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edgekd.models import Segmenter, deployable
+from edgekd.models import Segmenter
 from edgekd.models.cost import USUAL_MODELS, model_cost
 
 
@@ -15,7 +15,7 @@ def parameters_m(model):
 def test_the_form_that_ships_is_counted():
     trained = Segmenter("fcn-repvit_m0_9", 5, auxiliary=False)
     cost = model_cost("fcn-repvit_m0_9", 5, (64, 96))
-    assert cost.parameters_m == pytest.approx(parameters_m(deployable(trained))) and cost.parameters_m < parameters_m(trained)
+    assert cost.parameters_m == pytest.approx(parameters_m(trained.deployable())) and cost.parameters_m < parameters_m(trained)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.config import ModelRecipe
-from edgekd.models import Segmenter, SegmenterFile, deployable, load_segmenter, save_segmenter
+from edgekd.models import NetworkFile, Segmenter, load_network, save_network
 from edgekd.models.heads import HEADS
 from edgekd.models.heads.base import average_bins
 from edgekd_runtime.classes import ClassSet, default_palette
@@ -118,7 +118,7 @@ def test_a_pickle_is_never_executed(tmp_path):
     with pytest.raises(EdgeKDError, match="pickled"):
         Segmenter("fcn-resnet10t", 3, weights=str(tmp_path / "w.pth"))
     with pytest.raises(EdgeKDError, match="safetensors"):
-        load_segmenter(tmp_path)
+        load_network(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,18 +132,18 @@ def test_unknown_models_are_named(name, message):
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     model = Segmenter("lraspp-mobilenetv3_small_050", 4).eval()
-    about = SegmenterFile(ModelRecipe(name="lraspp-mobilenetv3_small_050"), ClassSet(("a", "b", "c", "d"), default_palette(4)), 3, 0.5)
-    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
-    loaded, read = load_segmenter(tmp_path, 4)
+    about = NetworkFile(ModelRecipe(name="lraspp-mobilenetv3_small_050"), ClassSet(("a", "b", "c", "d"), default_palette(4)), 3, 0.5)
+    save_network(tmp_path / "best.safetensors", model.state_dict(), about)
+    loaded, read = load_network(tmp_path, 4)
     assert read == about
     x = image(1, 3, 64, 64)
     assert torch.equal(loaded(x).logits, model(x).logits)
     with pytest.raises(EdgeKDError, match=r"predicts 4 classes but the data has 11"):
-        load_segmenter(tmp_path, 11)
+        load_network(tmp_path, 11)
     data = (tmp_path / "best.safetensors").read_bytes()
     (tmp_path / "best.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(EdgeKDError, match=r"best\.safetensors"):
-        load_segmenter(tmp_path)
+        load_network(tmp_path)
 
 
 @pytest.mark.parametrize("backbone", ["mobileone_s0", "repvgg_a0"])
@@ -157,33 +157,34 @@ def test_a_checkpoint_brings_its_own_normalisation(tmp_path):
     """timm may change its mind about a backbone's mean and standard deviation; a trained model may not."""
     name, classes = "lraspp-mobilenetv3_small_050", ClassSet(("a", "b"), default_palette(2))
     model = Segmenter(name, 2, in_channels=4).eval()
-    about = SegmenterFile(ModelRecipe(name=name), classes, 4, 0.5, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
-    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
-    loaded, read = load_segmenter(tmp_path)
+    about = NetworkFile(ModelRecipe(name=name), classes, 4, 0.5, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    save_network(tmp_path / "best.safetensors", model.state_dict(), about)
+    loaded, read = load_network(tmp_path)
     assert read == about and loaded.normalisation == (pytest.approx((0.1, 0.2, 0.3)), pytest.approx((0.4, 0.5, 0.6)))
     pixels = torch.full((1, 3, 1, 1), 51.0)
     torch.testing.assert_close(loaded.normalize(pixels).flatten(), torch.tensor([0.1 / 0.4, 0, -0.1 / 0.6]))
-    older = SegmenterFile(about.model, classes, 4, 0.5)
-    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), older)
-    assert load_segmenter(tmp_path)[0].normalisation == model.normalisation
+    older = NetworkFile(about.model, classes, 4, 0.5)
+    save_network(tmp_path / "best.safetensors", model.state_dict(), older)
+    assert load_network(tmp_path)[0].normalisation == model.normalisation
 
 
 def test_soft_regions_belong_to_ocr(tmp_path):
     """Its auxiliary head is neither left out, nor doubled, nor lost in a file or in the form that ships."""
     model = Segmenter("ocr-resnet10t", 3, auxiliary=False, head_channels=16).eval()
-    assert model.auxiliary is None and model.gives_auxiliary
-    about = SegmenterFile(ModelRecipe(name="ocr-resnet10t", head_channels=16), ClassSet(("a", "b", "c"), default_palette(3)), 3, 0.5)
-    save_segmenter(tmp_path / "best.safetensors", model.state_dict(), about)
+    assert model.auxiliary is None and "auxiliary" in model.gives
+    about = NetworkFile(ModelRecipe(name="ocr-resnet10t", head_channels=16), ClassSet(("a", "b", "c"), default_palette(3)), 3, 0.5)
+    save_network(tmp_path / "best.safetensors", model.state_dict(), about)
     x = image(1, 3, 64, 64)
-    for other in (load_segmenter(tmp_path)[0], deployable(model)):
-        assert torch.equal(other(x).aux_logits, model(x).aux_logits) and torch.equal(other(x).logits, model(x).logits)
+    reloaded = load_network(tmp_path)[0](x)
+    assert torch.equal(reloaded.aux_logits, model(x).aux_logits) and torch.equal(reloaded.logits, model(x).logits)
+    assert torch.equal(model.deployable()(x), model(x).logits)
 
 
 def test_the_form_that_ships_leaves_the_model_as_it_was():
     model = Segmenter("fcn-repvit_m0_9", 3).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    ships = deployable(model)
-    assert not ships.training and ships.auxiliary is None and model.training and model.auxiliary is not None
+    ships = model.deployable()
+    assert not ships.training and not hasattr(ships, "auxiliary") and model.training and model.auxiliary is not None
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert len(list(ships.backbone.modules())) < len(list(model.backbone.modules()))
 

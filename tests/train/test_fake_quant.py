@@ -80,7 +80,7 @@ def test_fine_tuning_starts_from_the_run_and_leaves_batch_norm_alone(tmp_path, t
     resolved = pipeline.run_recipe(tmp_path / "qat")
     assert resolved.train.fake_quant == 7 and resolved.method.endswith("+qat") and resolved.train.lr == pytest.approx(tiny.train.lr / 10)
     first, second = (torch.load(tmp_path / name / "last.pt", weights_only=True)["objective"] for name in ("student", "qat"))
-    best = pipeline.load_segmenter(tmp_path / "student")[0].state_dict()
+    best = pipeline.load_network(tmp_path / "student")[0].state_dict()
     norms = [key for key in best if key.endswith("running_var")]
     assert norms and all(torch.equal(second[f"student.{key}"], best[key]) for key in norms)
     assert not torch.equal(second["student.classifier.weight"], first["student.classifier.weight"])

@@ -16,7 +16,7 @@ import torch
 
 from edgekd import pipeline
 from edgekd.config import Recipe
-from edgekd.models import load_segmenter
+from edgekd.models import load_network
 from edgekd.train.loop import Trainer
 from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
@@ -170,7 +170,7 @@ def test_a_run_learns_and_keeps_its_best(tmp_path, tiny):
     losses = [record["loss"] for record in history if "loss" in record]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     best = max(record["val"]["miou"] for record in history if "val" in record)
-    _, about = load_segmenter(tmp_path / "run")
+    _, about = load_network(tmp_path / "run")
     assert about.miou == pytest.approx(best, abs=1e-6) == pytest.approx(state.best, abs=1e-6)
     card = (tmp_path / "run/README.md").read_text()
     assert f"{100 * best:.2f}" in card and "| road |" in card
@@ -317,7 +317,7 @@ def test_distil_trains_the_teacher_first_and_then_reuses_it(tmp_path, tiny, caps
     lad = with_train(lad, steps=3)
     resolved = pipeline.distill(lad, tmp_path / "student")
     assert "Training the teacher first" in capsys.readouterr().err
-    _, about = load_segmenter(tmp_path / "tiny-lad-teacher-lraspp-mobilenetv3_small_050-seed0")
+    _, about = load_network(tmp_path / "tiny-lad-teacher-lraspp-mobilenetv3_small_050-seed0")
     assert about.in_channels == 4 and resolved.teacher.run.endswith("seed0")
     card = (tmp_path / "tiny-lad-teacher-lraspp-mobilenetv3_small_050-seed0/README.md").read_text()
     assert "Privileged" in card
