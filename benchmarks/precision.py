@@ -12,9 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgekd import pipeline
-from edgekd.bench import bench_models, show
+from edgekd.data import open_split
 from edgekd.export.plan import ExportPlan, export_all
+from edgekd.measure.benchmark import bench_models, show
+from edgekd.runs import open_run
 from edgekd_runtime.artifact import find_models
 from edgekd_runtime.files import write_json
 from edgekd_runtime.latency import Timing
@@ -24,8 +25,8 @@ BACKENDS = ("onnxruntime-cpu", "openvino")
 
 
 def rows_of(run: Path, precisions: tuple[str, ...], images: int | None) -> list[dict[str, Any]]:
-    recipe = pipeline.run_recipe(run)
-    layouts = pipeline.open_split(recipe, recipe.data.train), pipeline.open_split(recipe)
+    recipe = open_run(run).recipe
+    layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     with tempfile.TemporaryDirectory() as folder:
         exported = export_all(run, recipe, layouts, Path(folder), ExportPlan(precisions, score_images=images))
         measured = bench_models(find_models(Path(folder)), Timing(), backends=BACKENDS, limit=images)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from edgekd_runtime.errors import UsageError
 
 RECIPES = Path(__file__).parent / "recipes"
+RECIPE_FILE = "recipe.yaml"
+"""The resolved recipe in a run folder."""
 SMALLEST = 32
 """Pixels on a side: what the deepest feature map of most backbones is a single pixel of."""
 
@@ -325,7 +327,7 @@ def find_recipe(name: str | Path) -> Path:
         UsageError: If there is none.
     """
     path = Path(name)
-    for candidate in (path, path / "recipe.yaml", RECIPES / f"{name}.yaml"):
+    for candidate in (path, path / RECIPE_FILE, RECIPES / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
     shipped = shipped_recipes()

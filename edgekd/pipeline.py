@@ -1,4 +1,4 @@
-"""From a recipe to a finished run: which recipe each part has, which objective it stands for, and the teacher that comes first."""
+"""From a recipe to a finished run: the objective that it stands for, and the teacher that comes first."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,70 +8,22 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from edgekd.config import Recipe, TaskRecipe, load_recipe
+from edgekd.config import Recipe
 from edgekd.console import note, progress
-from edgekd.data import Layout, open_layout
+from edgekd.data import open_split
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
-from edgekd.distill.registry import transfer_class
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Network, build_network, load_network
 from edgekd.models.backbone import scale_extra_inputs
+from edgekd.parts import distillation_part, essence, teacher_part, with_teacher_run
+from edgekd.runs import Run, home_of, open_run
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.evaluate import best_device
 from edgekd.train.launch import launch
 from edgekd.train.loop import State, Trainer
-from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import EdgeKDError, UsageError
-
-
-def open_split(recipe: Recipe, split: str | None = None) -> Layout:
-    """A split of the recipe's data; its validation split where none is named."""
-    return open_layout(recipe.data.layout, split or recipe.data.val, recipe.data.root, **recipe.data.options)
-
-
-def student_part(recipe: Recipe) -> Recipe:
-    """The baseline: the student alone on the labels."""
-    task = TaskRecipe(auxiliary=recipe.task.auxiliary, class_weights=recipe.task.class_weights, detail=recipe.task.detail)
-    return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
-
-
-def teacher_part(recipe: Recipe) -> Recipe:
-    """The teacher's own training: its model on the labels, or LAD's: the student's architecture shown the label.
-
-    Raises:
-        UsageError: If the recipe says nothing of how the teacher is made.
-    """
-    teacher = recipe.teacher
-    if teacher.model is None and not teacher.label_assisted:
-        raise UsageError(f"The recipe {recipe.name} names no teacher: set teacher.model, teacher.run or teacher.label_assisted.")
-    update: dict[str, Any] = {
-        "objective": "label-assisted" if teacher.label_assisted else "supervised",
-        "method": "lad-teacher" if teacher.label_assisted else "teacher",
-        "student": recipe.student if teacher.label_assisted else teacher.model,
-        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None}),
-        "transfer": [],
-        "train": recipe.train.model_copy(update={"steps": teacher.steps or recipe.train.steps, "start": None, "fake_quant": None}),
-    }
-    return student_part(recipe).model_copy(update=update)
-
-
-def distillation_part(recipe: Recipe) -> Recipe:
-    """The student under its teacher.
-
-    Raises:
-        UsageError: If a transfer or one of its options is unknown.
-    """
-    for transfer in recipe.transfer:
-        transfer_class(transfer)
-    height, width = recipe.data.crop or recipe.data.size
-    if recipe.task.weighting == "difficulty" and recipe.task.min_kept >= height * width:
-        raise UsageError(
-            f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so none would be relatively hard; "
-            f"set task.min_kept={height * width // 20}, a twentieth of them, as the paper's 25000 are of 512x1024."
-        )
-    return recipe.model_copy(update={"objective": "distillation"})
 
 
 def _supervised(recipe: Recipe, num_classes: int) -> Objective:
@@ -129,9 +81,9 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
         EdgeKDError: What went wrong, in a sentence.
     """
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
-    run = RunFolder(folder)
+    run = Run(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
-        if source is not None and folder.resolve() == _home(Path(source)).resolve():
+        if source is not None and folder.resolve() == home_of(Path(source)).resolve():
             raise UsageError(f"{folder} is this run's own {name}, and would be written over; choose another --out.")
     if not resume:
         run.refuse_if_taken(overwrite)
@@ -153,8 +105,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
 
 
 @contextmanager
-def _held(fabric: Fabric, run: RunFolder) -> Iterator[None]:
-    """`RunFolder.held` by the first process; where it can't be, all of them end together."""
+def _held(fabric: Fabric, run: Run) -> Iterator[None]:
+    """`Run.held` by the first process; where it can't be, all of them end together."""
     with ExitStack() as stack:
         failure = None
         if fabric.is_global_zero:
@@ -187,19 +139,6 @@ def start_from(student: Network, run: Path) -> None:
         raise EdgeKDError(f"train.start: {run} is {about.model.name}, which does not fit this recipe's {student.name}.") from error
 
 
-def quantised_fine_tuning(run: Path, method: str | None = None) -> dict[str, Any]:
-    """The piece of recipe that fine-tunes a trained student for INT8: its own recipe, a fifth of the steps, a tenth of the rate.
-
-    Raises:
-        UsageError: If `run` is no run folder.
-    """
-    if not (run / "best.safetensors").is_file():
-        raise UsageError(f"--qat fine-tunes a trained student: give its run folder as --recipe, not {run}.")
-    recipe = run_recipe(run)
-    train = {"start": str(run), "fake_quant": 7, "lr": recipe.train.lr / 10, "steps": max(1, recipe.train.steps // 5), "warmup_steps": 0}
-    return {"method": f"{method or recipe.method}+qat", "objective": "distillation", "train": train | {"val_every": None}}
-
-
 def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> Recipe:
     """Distil a student; its teacher is trained first where the recipe says how and none is there yet.
 
@@ -209,16 +148,16 @@ def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bo
     recipe = distillation_part(recipe)
     if recipe.teacher.run is None:
         if not resume:
-            RunFolder(folder).refuse_if_taken(overwrite)
+            Run(folder).refuse_if_taken(overwrite)
         check_before_teacher(recipe)
-        recipe = _with_teacher_run(recipe, ensure_teacher(recipe, folder.parent))
+        recipe = with_teacher_run(recipe, ensure_teacher(recipe, folder.parent))
     train(recipe, folder, resume=resume, overwrite=overwrite)
     return recipe
 
 
 def difficulty_pictures(run: Path, count: int) -> list[Path]:
     """Pictures of a distilled run's difficulty maps on its first validation images, in ``RUN/difficulty``."""
-    recipe = run_recipe(run)
+    recipe = open_run(run).recipe
     layout = open_split(recipe)
     student, _ = load_network(run, len(layout.classes))
     student = student.to(best_device())
@@ -226,10 +165,6 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     teacher.to(best_device(), torch.contiguous_format)
     with progress("difficulty maps") as update:
         return dump_difficulty(student, teacher, recipe, layout, count, run, update)
-
-
-def _with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
-    return recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"run": str(run)})})
 
 
 def check_before_teacher(recipe: Recipe) -> None:
@@ -254,12 +189,12 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
     """
     part = teacher_part(recipe)
     folder = parent / f"{recipe.name}-{part.method}-{part.student.name}-seed{part.train.seed}"
-    run = RunFolder(folder)
+    run = Run(folder)
     if not run.last.exists():
         note(f"Training the teacher first, into {folder}")
         train(part, folder, overwrite=True)
         return folder
-    if _essence(load_recipe(folder)) != _essence(part):
+    if essence(open_run(folder).recipe) != essence(part):
         raise UsageError(f"{folder} holds a teacher of another recipe; remove it, or name the teacher you want with --teacher.")
     steps = [record["step"] for record in run.history()]
     if run.best.exists() and steps and steps[-1] >= part.train.steps:
@@ -268,32 +203,3 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
         note(f"Resuming the teacher in {folder}")
         train(part, folder, resume=True)
     return folder
-
-
-def _essence(recipe: Recipe) -> Recipe:
-    """The recipe without what does not change its result."""
-    data = recipe.data.model_copy(update={"workers": None})
-    train = recipe.train.model_copy(update={"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
-    return recipe.model_copy(update={"data": data, "train": train})
-
-
-def moved(recipe: Recipe, root: str | None) -> Recipe:
-    """The recipe with its data at another folder; itself where none is given."""
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": root})}) if root else recipe
-
-
-def _home(run: Path) -> Path:
-    """The folder of a run, or of the checkpoint file of one."""
-    return run if run.is_dir() else run.parent
-
-
-def run_recipe(folder: Path) -> Recipe:
-    """The resolved recipe of a run folder, or of the run that a checkpoint file lies in.
-
-    Raises:
-        EdgeKDError: If there is none.
-    """
-    home = _home(folder)
-    if not (home / "recipe.yaml").is_file():
-        raise EdgeKDError(f"{folder} is no run: it has no recipe.yaml; give a folder that `edgekd train` or `edgekd distill` wrote.")
-    return load_recipe(home)

@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import pipeline
-from edgekd.bench import bench_models
+from edgekd import parts, pipeline
 from edgekd.config import Recipe
 from edgekd.console import note, progress
-from edgekd.data import Layout
+from edgekd.data import Layout, open_split
 from edgekd.data.streetscape import drive
 from edgekd.export.onnx import export_run
+from edgekd.measure.benchmark import bench_models
+from edgekd.measure.samples import sample_rows
 from edgekd.report.page import SampleRow, write_report
-from edgekd.report.picture import write_picture
-from edgekd.samples import sample_rows
+from edgekd.report.standalone import write_picture
+from edgekd.runs import open_run
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.files import write_image
@@ -55,9 +56,9 @@ def quickstart(recipe: Recipe, out: Path) -> Quickstart:
     """
     runs = {"teacher": out / "teacher", "baseline": out / "baseline", "distilled": out / "distilled"}
     note("1/6 teacher")
-    pipeline.train(pipeline.teacher_part(recipe), runs["teacher"], overwrite=True)
+    pipeline.train(parts.teacher_part(recipe), runs["teacher"], overwrite=True)
     note("2/6 student alone")
-    pipeline.train(pipeline.student_part(recipe), runs["baseline"], overwrite=True)
+    pipeline.train(parts.student_part(recipe), runs["baseline"], overwrite=True)
     note("3/6 student under the teacher")
     taught = recipe.model_copy(
         update={
@@ -67,7 +68,7 @@ def quickstart(recipe: Recipe, out: Path) -> Quickstart:
     )
     pipeline.distill(taught, runs["distilled"], overwrite=True)
     note("4/6 export")
-    layout = pipeline.open_split(recipe)
+    layout = open_split(recipe)
     files = [_export(run, layout) for run in runs.values()]
     note("5/6 benchmark of the exported files")
     measured = bench_models(files, Timing(seconds=2.0))
@@ -83,8 +84,9 @@ def quickstart(recipe: Recipe, out: Path) -> Quickstart:
 
 
 def _export(run: Path, layout: Layout) -> Path:
-    export_run(run, pipeline.run_recipe(run), layout, run / "export" / "fp32")
-    return run / "export" / "fp32" / "model.onnx"
+    done = open_run(run)
+    export_run(run, done.recipe, layout, done.fp32.parent)
+    return done.fp32
 
 
 def _video(model: Path, size: tuple[int, int], out: Path) -> Path:

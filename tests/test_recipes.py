@@ -12,10 +12,10 @@ from edgekd.distill.registry import build_transfer
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.transfer import Widths
 from edgekd.models import Segmenter, build_network
-from edgekd.pipeline import distillation_part, teacher_part
+from edgekd.parts import distillation_part, teacher_part
+from edgekd.runs import Run
 from edgekd.train.launch import launch
 from edgekd.train.loop import Trainer
-from edgekd.train.run import RunFolder
 from edgekd_runtime.errors import UsageError
 from tests.conftest import write_pair
 from tests.models.test_published import auxiliary, parameters, wider_stem
@@ -117,7 +117,7 @@ def test_two_steps(name, trees, tmp_path):
     teacher = Teacher(build_network(recipe.teacher.model, count))
     objective = Distillation(build_network(recipe.student, count), teacher, recipe.task, recipe.transfer, data.layout)
     before = objective.student.classifier.weight.detach().clone()
-    run = RunFolder(tmp_path)
+    run = Run(tmp_path)
     state = Trainer(launch(recipe.train), recipe, objective, run, layouts).fit()
     steps = [record for record in run.history() if "parts" in record]
     assert state.step == 2 and len(steps) == 2 and all(np.isfinite(record["loss"]) for record in steps)

@@ -174,13 +174,15 @@ def _section(title: str, table: list[str]) -> list[str]:
 
 def write_pictures(folder: Path, root: str) -> None:
     """``report.html`` of the benchmark beside the runs, with what the exported files see."""
-    from edgekd import pipeline
+    from edgekd import parts
+    from edgekd.data import open_split
+    from edgekd.measure.samples import sample_rows
     from edgekd.report.page import write_report
-    from edgekd.samples import sample_rows
+    from edgekd.runs import open_run
     from edgekd_runtime.measurement import load_results
 
     models = {row.title: folder / f"{row.name}-seed0" / "export" / "fp32" / "model.onnx" for row in STUDENTS}
-    layout = pipeline.open_split(pipeline.moved(pipeline.run_recipe(folder / f"{BASELINE}-seed0"), root))
+    layout = open_split(parts.moved(open_run(folder / f"{BASELINE}-seed0").recipe, root))
     samples = sample_rows(layout, {name: file for name, file in models.items() if file.is_file()}, 4)
     write_report(load_results(folder / "bench.json"), folder / "report.html", samples=samples, title="CamVid")
 

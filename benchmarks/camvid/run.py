@@ -25,7 +25,7 @@ import torch
 from jobs import STUDENTS, STUDIES, TEACHERS, Data, Job
 
 from edgekd.config import load_recipe
-from edgekd.train.run import RunFolder
+from edgekd.runs import Run
 from edgekd_runtime import __version__
 from edgekd_runtime.files import read_json, write_json
 from edgekd_runtime.measurement import describe_device, load_results
@@ -75,7 +75,7 @@ def train(job: Job, data: Data) -> None:
     spent = job.folder / "spent.json"
     begin = time.perf_counter()
     note = job.folder.parent / f"{job.name}.digest"
-    resume = RunFolder(job.folder).last.exists() and note.is_file() and read_json(note) == digest(job)
+    resume = Run(job.folder).last.exists() and note.is_file() and read_json(note) == digest(job)
     if not resume:
         shutil.rmtree(job.folder, ignore_errors=True)  # of another recipe, and its exported files with it
     write_json(note, digest(job))
@@ -102,7 +102,7 @@ def record(job: Job, data: Data, results: Path) -> None:
 
 def outcome(job: Job) -> dict[str, Any]:
     """What a finished run shows: scores of the weights that are kept, curves, cost, and its recipe without this machine's paths."""
-    history = RunFolder(job.folder).history()
+    history = Run(job.folder).history()
     validations = [record for record in history if "val" in record]
     best = max(validations, key=lambda record: record["val"]["miou"])
     recipe = load_recipe(job.folder)

@@ -50,7 +50,7 @@ class Bundle:
         return read_image(self.image(index)), decode(self.folder / LABEL.format(index), cv2.IMREAD_UNCHANGED)
 
     def samples(self) -> tuple[int, Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]]:
-        """The number of labelled images and an iterator over them, as `edgekd_runtime.bench.bench` takes them."""
+        """The number of labelled images and an iterator over them, as `edgekd_runtime.harness.bench` takes them."""
         return self.images, (self.sample(index) for index in range(self.images))
 
 

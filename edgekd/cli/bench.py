@@ -94,9 +94,9 @@ def command(
 
     A run stands for its exported models; for its weights in PyTorch where --backend names torch, or nothing was exported yet.
     """
-    from edgekd.backends import model_files, register_torch
-    from edgekd.bench import advice, bench_models, missed_gates, show
     from edgekd.device import DeviceOptions, bench_on_device
+    from edgekd.measure.benchmark import advice, bench_models, missed_gates, show
+    from edgekd.measure.pytorch import model_files, register_torch
     from edgekd.report.columns import write_markdown
     from edgekd_runtime.cli.bench import NOT_MEASURED
     from edgekd_runtime.latency import Timing

@@ -29,16 +29,18 @@ root_option = click.option("--data-root", help="Folder of the data set, where it
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
     from edgekd.config import nearest
+    from edgekd.data import open_split
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
-    from edgekd.pipeline import moved, open_split, run_recipe
+    from edgekd.parts import moved
+    from edgekd.runs import Run, open_run
     from edgekd_calib.ranges import METHODS
 
     if method not in METHODS:
         raise UsageError(f"--method has no {method!r}, it takes {', '.join(METHODS)}{nearest(method, METHODS)}")
     source, artifact = exported_fp32(run)
-    recipe = moved(run_recipe(run), data_root)
+    recipe = moved(open_run(run).recipe, data_root)
     table = calibrate(source, calibration_set(open_split(recipe, recipe.data.train), images, artifact.size, seed), method)
-    file = out or run / "export" / "calibration.json"
+    file = out or Run(run).calibration
     table.save(file)
     click.echo(f"{file}: {len(table.ranges)} tensors, {method}, {len(table.images)} images")
     next_command(f"edgekd export {run} --precision int8 --calib-table {file}")
@@ -80,15 +82,17 @@ def sensitivity(
     if table_file is not None and not LOWER[precision].quantised:
         raise UsageError(f"--table does nothing for {precision}, only for INT8.")
     from edgekd.cli.tables import layer_table
+    from edgekd.data import open_split
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
     from edgekd.export.lowered import lowered_precision
     from edgekd.export.search import measure_sensitivity
-    from edgekd.pipeline import moved, open_split, run_recipe
+    from edgekd.parts import moved
+    from edgekd.runs import open_run
     from edgekd_calib.graph import load_graph
     from edgekd_calib.table import load_table
 
     source, artifact = exported_fp32(run)
-    recipe = moved(run_recipe(run), data_root)
+    recipe = moved(open_run(run).recipe, data_root)
     ranges = load_table(table_file) if table_file else None
     if ranges is not None:
         ranges.require(artifact.sha256, str(table_file))

@@ -29,16 +29,17 @@ def command(
 
     edgekd distill --recipe camvid --data-root ~/CamVid --method rdd --teacher runs/teacher --out runs/student
     """
-    from edgekd import pipeline
+    from edgekd import parts, pipeline
     from edgekd.distill.methods import method_recipe
+    from edgekd.runs import open_run
 
     if resume:
         refuse_beside_resume(click.get_current_context())
-        recipe = pipeline.run_recipe(out)  # type: ignore[arg-type]  # just checked
+        recipe = open_run(out).recipe  # type: ignore[arg-type]  # just checked
     else:
         pieces = [{**method_recipe(method), "method": method}] if method else []
         if qat:
-            pieces.append(pipeline.quantised_fine_tuning(Path(options["recipe"]), method))
+            pieces.append(parts.quantised_fine_tuning(Path(options["recipe"]), method))
         if teacher:
             pieces.append({"teacher": {"run": teacher}})
         recipe = recipe_from(options, *pieces)

@@ -37,7 +37,7 @@ def command(
     from dataclasses import asdict
 
     from edgekd.console import table
-    from edgekd.score import score_model
+    from edgekd.measure.score import score_model
     from edgekd.train.inference import Inference
 
     inference = Inference(native or window is not None, size_option(window), size_option(stride), _numbers(scales), flip)

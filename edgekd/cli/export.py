@@ -69,13 +69,15 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     """
     size_option(options["imgsz"])
     _refuse_idle(click.get_current_context(), options)
+    from edgekd.data import open_split
     from edgekd.export.plan import export_all
-    from edgekd.pipeline import moved, open_split, run_recipe
+    from edgekd.parts import moved
+    from edgekd.runs import Run, open_run
 
     plan = _plan(options)
-    recipe = moved(run_recipe(run), options["data_root"])
+    recipe = moved(open_run(run).recipe, options["data_root"])
     run = run if run.is_dir() else run.parent
-    folder = out or run / "export"
+    folder = out or Run(run).export
     exported = export_all(run, recipe, (open_split(recipe, recipe.data.train), open_split(recipe)), folder, plan)
     if as_json:
         print_json([_document(one) for one in exported])

@@ -14,9 +14,9 @@ from edgekd.cli.options import next_command
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe `quickstart`. May be repeated.")
 def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
     """The whole chain on drawn streets: teacher, student alone and distilled, export, benchmark, video, page. Minutes on two cores."""
-    from edgekd.bench import show
     from edgekd.config import assignment, load_recipe
     from edgekd.console import duration
+    from edgekd.measure.benchmark import show
     from edgekd.quickstart import quickstart
 
     begin = time.monotonic()

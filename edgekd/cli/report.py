@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples: int | None, data_root: str | None, title: str) -> None:
     """One offline HTML page from the JSON files that `edgekd bench` wrote."""
     from edgekd.report.page import write_report
-    from edgekd.report.picture import write_picture
     from edgekd.report.rows import read_rows
+    from edgekd.report.standalone import write_picture
     from edgekd_runtime.measurement import load_results
 
     if data_root is not None and samples is None:
@@ -40,6 +40,6 @@ def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples:
 
 
 def _samples(measured: list[dict[str, Any]], count: int, root: str | None) -> Sequence["SampleRow"]:
-    from edgekd.samples import measured_samples  # it brings PyTorch, which the page alone does not need
+    from edgekd.measure.samples import measured_samples  # it brings PyTorch, which the page alone does not need
 
     return measured_samples(measured, count, root)

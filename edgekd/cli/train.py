@@ -18,16 +18,17 @@ def command(part: str, label_assisted: bool, out: Path | None, resume: bool, ove
 
     edgekd train --recipe camvid --data-root ~/CamVid --part teacher --out runs/teacher
     """
-    from edgekd import pipeline
+    from edgekd import parts, pipeline
+    from edgekd.runs import open_run
 
     if resume:
         refuse_beside_resume(click.get_current_context())
-        recipe = pipeline.run_recipe(out)  # type: ignore[arg-type]  # just checked
+        recipe = open_run(out).recipe  # type: ignore[arg-type]  # just checked
     elif part == "teacher" or label_assisted:
         piece = {"teacher": {"label_assisted": True}} if label_assisted else {}
-        recipe = pipeline.teacher_part(recipe_from(_of_teacher(options, label_assisted), piece))
+        recipe = parts.teacher_part(recipe_from(_of_teacher(options, label_assisted), piece))
     else:
-        recipe = pipeline.student_part(recipe_from(options))
+        recipe = parts.student_part(recipe_from(options))
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.train(recipe, folder, resume=resume, overwrite=overwrite)
     following = "edgekd distill --teacher" if recipe.method.endswith("teacher") else "edgekd export"

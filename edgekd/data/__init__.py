@@ -4,7 +4,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from edgekd.config import nearest
+from edgekd.config import Recipe, nearest
 from edgekd.data.layout import Layout, Sample
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -63,4 +63,9 @@ def open_layout(name: str, split: str, root: str | None = None, *, faults: bool 
     return layout
 
 
-__all__ = ["LAYOUTS", "Layout", "Sample", "layout_class", "open_layout"]
+def open_split(recipe: Recipe, split: str | None = None) -> Layout:
+    """A split of the recipe's data; its validation split where none is named."""
+    return open_layout(recipe.data.layout, split or recipe.data.val, recipe.data.root, **recipe.data.options)
+
+
+__all__ = ["LAYOUTS", "Layout", "Sample", "layout_class", "open_layout", "open_split"]

@@ -58,7 +58,7 @@ def write_bundle(
     models = dict(_models(sources, precisions))
     artifacts = [load_artifact(file) for file in models.values()]
     if images:
-        from edgekd.score import require_same_classes
+        from edgekd.measure.score import require_same_classes
 
         require_same_classes(artifacts)
     data = dict(_samples(artifacts[0], images, data_root)) if images else {}
@@ -107,7 +107,7 @@ def _runtime() -> Iterator[tuple[str, bytes]]:
 
 
 def _samples(artifact: Artifact, images: int, root: str | None) -> Iterator[tuple[str, bytes]]:
-    from edgekd.score import artifact_layout
+    from edgekd.measure.score import artifact_layout
 
     layout = artifact_layout(artifact, root=root)
     for number, index in enumerate(layout.spread(images)):

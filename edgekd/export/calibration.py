@@ -11,6 +11,7 @@ from edgekd.console import progress
 from edgekd.data import Layout
 from edgekd.distill.resize import labels_at
 from edgekd.export.parity import choose_images
+from edgekd.runs import Run
 from edgekd_calib.graph import Image, load_graph
 from edgekd_calib.quantize import QUANTISED, quantised_layers
 from edgekd_calib.ranges import tensor_ranges
@@ -76,7 +77,7 @@ def exported_fp32(run: Path) -> tuple[Path, Artifact]:
     Raises:
         EdgeKDError: If the run has none.
     """
-    source = run / "export" / "fp32" / "model.onnx"
+    source = Run(run).fp32
     if not source.is_file():
         raise EdgeKDError(f"{run} has no fp32 export to calibrate; make one with `edgekd export {run}`.")
     return source, load_artifact(source)

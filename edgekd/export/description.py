@@ -9,6 +9,7 @@ from edgekd.config import Recipe
 from edgekd.export.deployed import Output
 from edgekd.models import Network
 from edgekd.models.checkpoint import NetworkFile
+from edgekd.runs import Run
 from edgekd_runtime import __version__
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.files import sha256
@@ -54,7 +55,7 @@ def describe_run(
         std=tuple(model.std.flatten().tolist()),
         opset=opset,
         sha256=sha256(file),
-        source_sha256=sha256(run / "best.safetensors"),
+        source_sha256=sha256(Run(run).best),
         data={"layout": recipe.data.layout, "root": root, "split": recipe.data.val, "options": recipe.data.options},
         versions={"edgekd": __version__, "torch": torch.__version__, **(versions or {})},
         **more,

@@ -12,6 +12,7 @@ from torch import Tensor
 from edgekd.config import ModelRecipe, validate
 from edgekd.models.build import build_network
 from edgekd.models.network import Network
+from edgekd.runs import Run
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import atomic
@@ -62,7 +63,7 @@ def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, N
         EdgeKDError: If the file is missing, damaged, not one of ours, or of another class count.
     """
     if path.is_dir():
-        path = path / "best.safetensors"
+        path = Run(path).best
     if not path.is_file():
         raise EdgeKDError(f"No checkpoint at {path}; train one with `edgekd train` or `edgekd distill`.")
     try:

@@ -2,7 +2,7 @@
 
 from edgekd.report.page import write_report
 from edgekd.report.pareto import pareto_front, pareto_svg
-from edgekd.report.picture import write_picture
 from edgekd.report.pictures import SampleRow
+from edgekd.report.standalone import write_picture
 
 __all__ = ["SampleRow", "pareto_front", "pareto_svg", "write_picture", "write_report"]

@@ -7,8 +7,8 @@ from typing import Any
 from edgekd.report import palette
 from edgekd.report.axis import Axis
 from edgekd.report.details import tip
-from edgekd.report.labels import Box, Placed, label_width, place
 from edgekd.report.markup import shorten, text, unique
+from edgekd.report.placement import Box, Placed, label_width, place
 from edgekd.report.rows import Row, read_rows
 from edgekd_runtime.errors import UsageError
 

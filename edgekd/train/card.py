@@ -8,8 +8,8 @@ import torch
 
 from edgekd.config import Recipe
 from edgekd.console import duration
+from edgekd.runs import Run
 from edgekd.train.loop import State
-from edgekd.train.run import RunFolder
 from edgekd_runtime import __version__
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
@@ -23,7 +23,7 @@ def _accelerator(device: str) -> str:
     return torch.cuda.get_device_name() if device.startswith("cuda") else device
 
 
-def write_card(run: RunFolder, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
+def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
     """Write the card from the best validation in `metrics.jsonl`.
 
     Raises:
@@ -60,4 +60,4 @@ waiting for data {100 * state.data_seconds / max(state.seconds, 1e-9):.1f} % of 
 
 Weights: `best.safetensors`. Next: `edgekd export {run.path}`
 """
-    write_text(run.path / "README.md", text)
+    write_text(run.card, text)

@@ -21,12 +21,12 @@ from edgekd.distill.objective import Distillation, Objective
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.task import Parts
 from edgekd.models import Network, NetworkFile, save_network
+from edgekd.runs import Run
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.interrupt import asked_to_end
 from edgekd.train.optimizers import build_optimizers
-from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
@@ -61,7 +61,7 @@ class Trainer:
         layouts: Training and validation split.
     """
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, objective: Objective, folder: RunFolder, layouts: tuple[Layout, Layout]) -> None:
+    def __init__(self, fabric: Fabric, recipe: Recipe, objective: Objective, folder: Run, layouts: tuple[Layout, Layout]) -> None:
         self.fabric, self.recipe, self.train, self.folder = fabric, recipe, recipe.train, folder
         self.train_layout, self.val_layout = layouts
         self.state = State()

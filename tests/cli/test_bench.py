@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from edgekd.bench import advice
 from edgekd.data import open_layout
+from edgekd.measure.benchmark import advice
 from edgekd_runtime import latency
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.measurement import Measurement

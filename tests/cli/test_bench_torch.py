@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from edgekd import backends
-from edgekd.backends import model_files, register_torch
 from edgekd.config import dump_recipe
 from edgekd.data import open_layout
 from edgekd.export.onnx import write_onnx
+from edgekd.measure.pytorch import model_files, register_torch
 from edgekd.models import build_network, load_network
 from edgekd.models.checkpoint import NetworkFile, save_network
-from edgekd_runtime import bench
+from edgekd_runtime import harness
 from edgekd_runtime.backends import describe, open_session, usable_backends
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
@@ -47,7 +47,7 @@ def exported(run):
 
 
 def test_the_rows_of_a_run_stand_beside_those_of_its_export(run, edgekd, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "peak_memory", lambda *case: None)  # it has a test of its own
+    monkeypatch.setattr(harness, "peak_memory", lambda *case: None)  # it has a test of its own
     file = exported(run)
     results = tmp_path / "r.json"
     flags = ("--backend", "torch,onnxruntime-cpu", "--threads", "1,2", "--seconds", 0.1, "--images", 4, "--results", results)
@@ -92,7 +92,7 @@ def test_compiled_it_is_the_same(run, monkeypatch):
 
 
 def test_memory_is_measured_in_a_process_that_knows_pytorch(run):
-    assert bench.peak_memory(run / "best.safetensors", None, 1) > 100e6  # the library alone is more
+    assert harness.peak_memory(run / "best.safetensors", None, 1) > 100e6  # the library alone is more
 
 
 def test_without_a_compiler_one_sentence_says_so(run, monkeypatch):

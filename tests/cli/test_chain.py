@@ -232,10 +232,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(run, edgekd, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    from edgekd.train.run import RunFolder
+    from edgekd.runs import Run
 
     with pytest.raises(Exception, match="No space left on device; choose another folder"):
-        RunFolder(run).save_state({})
+        Run(run).save_state({})
     assert (run / "last.pt").read_bytes() == before and not list(run.glob(".last*"))
 
 

@@ -11,7 +11,7 @@ from edgekd.cli import main
 from edgekd.cli.options import recipe_from
 from edgekd.config import shipped_recipes
 from edgekd.distill.methods import method_recipe
-from edgekd.pipeline import distillation_part
+from edgekd.parts import distillation_part
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
 from edgekd.export.onnx import OPSET, write_onnx
 from edgekd.models import Segmenter
 from edgekd.models.heads import HEADS
@@ -113,7 +113,7 @@ def test_one_image_in_training(model):
 @pytest.mark.parametrize("head", sorted(POOLING))
 def test_one_image_a_process_is_refused_before_training(head, tiny, tmp_path):
     student = tiny.student.model_copy(update={"name": f"{head}-resnet10t"})
-    recipe = pipeline.student_part(tiny.model_copy(update={"student": student, "train": tiny.train.model_copy(update={"batch_size": 1})}))
+    recipe = parts.student_part(tiny.model_copy(update={"student": student, "train": tiny.train.model_copy(update={"batch_size": 1})}))
     with pytest.raises(UsageError, match=r"two images.*train\.batch_size"):
         pipeline.train(recipe, tmp_path / "run")
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
 from edgekd.config import Recipe, merge, validate
 from edgekd.distill.methods import METHODS, method_recipe
-from edgekd.train.run import RunFolder
+from edgekd.runs import Run
 from tests.conftest import TINY
 
 FLOOR = 0.10
@@ -22,7 +22,7 @@ SETTING = {
 def teacher(tmp_path_factory):
     """One teacher for all methods."""
     recipe = validate(Recipe, merge(TINY, SETTING), "test")
-    pipeline.train(pipeline.teacher_part(recipe), folder := tmp_path_factory.mktemp("teachers") / "teacher")
+    pipeline.train(parts.teacher_part(recipe), folder := tmp_path_factory.mktemp("teachers") / "teacher")
     return folder
 
 
@@ -37,7 +37,7 @@ def test_a_method_trains(method, accelerator, precision, teacher, tmp_path):
     own = {"teacher": source, "method": method, "train": {"accelerator": accelerator, "precision": precision}}
     recipe = validate(Recipe, merge(merge(merge(TINY, SETTING), method_recipe(method)), own), "test")
     pipeline.distill(recipe, tmp_path / "student")
-    history = RunFolder(tmp_path / "student").history()
+    history = Run(tmp_path / "student").history()
     losses = [record["parts"]["task"] for record in history if "parts" in record]
     first, last = sum(losses[6:16]) / 10, sum(losses[-10:]) / 10  # after RDD's change of weighting at 10 %
     assert last < 0.9 * first

@@ -2,8 +2,9 @@
 
 import pytest
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
 from edgekd.config import Recipe, validate
+from edgekd.data import open_split
 from tests.conftest import TINY
 
 
@@ -11,7 +12,7 @@ from tests.conftest import TINY
 def trained(tmp_path_factory):
     """(run folder, recipe, training and validation split)."""
     learns = TINY["train"] | {"steps": 60, "val_every": 60, "optimizer": "adamw", "lr": 0.005}
-    recipe = pipeline.student_part(validate(Recipe, TINY | {"train": learns}, "tiny"))
+    recipe = parts.student_part(validate(Recipe, TINY | {"train": learns}, "tiny"))
     folder = tmp_path_factory.mktemp("trained") / "run"
     pipeline.train(recipe, folder)
-    return folder, recipe, (pipeline.open_split(recipe, "train"), pipeline.open_split(recipe))
+    return folder, recipe, (open_split(recipe, "train"), open_split(recipe))

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
+from edgekd.data import open_split
 from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits, check_parity
 from edgekd.models import load_network
@@ -25,7 +26,7 @@ SIZE = (72, 104)
 @pytest.fixture
 def run(tmp_path, tiny):
     """A trained run."""
-    recipe = pipeline.student_part(tiny)
+    recipe = parts.student_part(tiny)
     pipeline.train(recipe, tmp_path / "run")
     return tmp_path / "run", recipe
 
@@ -33,20 +34,20 @@ def run(tmp_path, tiny):
 def test_an_exported_run_is_described_and_equal(run):
     folder, recipe = run
     out = folder / "export/fp32"
-    artifact = export_run(folder, recipe, pipeline.open_split(recipe), out, size=(64, 96), images=5)
+    artifact = export_run(folder, recipe, open_split(recipe), out, size=(64, 96), images=5)
     assert artifact == load_artifact(out / "model.onnx")
     assert artifact.size == (64, 96) and artifact.parity["images"] == 5
     assert artifact.parity["pixel_agreement"] >= 0.999 and artifact.parity["logit_error"] <= 1e-3
     assert sorted(path.name for path in out.iterdir()) == ["model.json", "model.onnx"]
     with open_session(out / "model.onnx") as session:
-        image, label = pipeline.open_split(recipe).read(0)
+        image, label = open_split(recipe).read(0)
         class_map = session.predict(image, label.shape)
     assert class_map.shape == label.shape and class_map.dtype == np.uint8
 
 
 def test_both_outputs_give_the_same_class_map(run):
     folder, recipe = run
-    layout = pipeline.open_split(recipe)
+    layout = open_split(recipe)
     maps = []
     for output in ("classes", "logits"):
         export_run(folder, recipe, layout, folder / output, output=output, images=2)
@@ -58,23 +59,23 @@ def test_both_outputs_give_the_same_class_map(run):
 def test_missed_parity_writes_nothing(run):
     folder, recipe = run
     with pytest.raises(GateError, match=r"model\.onnx was not written"):
-        export_run(folder, recipe, pipeline.open_split(recipe), folder / "out", images=2, limits=ParityLimits(logits=0.0))
+        export_run(folder, recipe, open_split(recipe), folder / "out", images=2, limits=ParityLimits(logits=0.0))
     assert not (folder / "out").exists() and not list(folder.glob(".out*"))
 
 
 def test_a_label_assisted_teacher_is_not_exported(tmp_path, tiny):
     lad = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"label_assisted": True})})
-    recipe = pipeline.teacher_part(lad)
+    recipe = parts.teacher_part(lad)
     pipeline.train(recipe, tmp_path / "run")
     assert load_network(tmp_path / "run")[1].in_channels == 4
     with pytest.raises(UsageError, match="label as input"):
-        export_run(tmp_path / "run", recipe, pipeline.open_split(recipe), tmp_path / "out")
+        export_run(tmp_path / "run", recipe, open_split(recipe), tmp_path / "out")
 
 
 def test_a_file_that_is_not_the_described_one_is_refused(run):
     folder, recipe = run
     out = folder / "export"
-    export_run(folder, recipe, pipeline.open_split(recipe), out, images=1)
+    export_run(folder, recipe, open_split(recipe), out, images=1)
     with (out / "model.onnx").open("ab") as file:
         file.write(b"x")
     with pytest.raises(EdgeKDError, match="is not the file"):

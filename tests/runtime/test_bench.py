@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgekd_runtime import bench as module
+from edgekd_runtime import harness as module
 from edgekd_runtime import memory
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session, usable_backends
-from edgekd_runtime.bench import bench, bench_cases
 from edgekd_runtime.cases import Case, plan
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.files import sha256, write_image
+from edgekd_runtime.harness import bench, bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.memory import peak_memory
 from edgekd_runtime.stages import stage_calls

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.artifact import load_artifact
-from edgekd_runtime.bench import bench_cases
 from edgekd_runtime.cases import Case
+from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Parts, Timing, Turn, device_warnings, measure, summarise
 from edgekd_runtime.stages import APART, STAGES, Replay, stage_calls, with_parts
 from edgekd_runtime.trt.cuda import Cuda, StepTimer
@@ -63,7 +63,7 @@ def test_only_a_session_with_a_device_has_them(tmp_path, monkeypatch):
         def run_apart(self, image):
             return Parts(h2d=0.001, compute=0.004, d2h=0.002, enqueue=0.0001)
 
-    monkeypatch.setattr("edgekd_runtime.bench.open_session", lambda file, backend, threads: Device(artifact, session.run(image)))
+    monkeypatch.setattr("edgekd_runtime.harness.open_session", lambda file, backend, threads: Device(artifact, session.run(image)))
     timing = Timing(warmup_s=0, settle_s=0, seconds=0.01, iterations=2, rounds=2)
     (measured,) = bench_cases([Case(tmp_path / "model.onnx", None, 1)], image, timing)
     assert list(measured.latency) == ["preprocess", "network", "postprocess", "end_to_end", "h2d", "compute", "d2h", "enqueue"]

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
 from edgekd.export.onnx import write_onnx
+from edgekd.models import load_network
+from edgekd.runs import Run, open_run
 from edgekd.train.fake_quant import FakeQuant, quantise_while_training, round_channels, round_tensor
-from edgekd.train.run import RunFolder
 from edgekd_calib.graph import load_graph, run_graph, scores_tensor
 from edgekd_calib.quantize import quantize
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -73,25 +74,25 @@ def test_the_mode_ends_with_the_forward_even_when_that_fails():
 
 
 def test_fine_tuning_starts_from_the_run_and_leaves_batch_norm_alone(tmp_path, tiny, edgekd):
-    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     recipe = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"run": str(tmp_path / "teacher")})})
     pipeline.distill(recipe, tmp_path / "student")
     edgekd("distill", "--qat", "--recipe", tmp_path / "student", "--steps", 2, "--out", tmp_path / "qat")
-    resolved = pipeline.run_recipe(tmp_path / "qat")
+    resolved = open_run(tmp_path / "qat").recipe
     assert resolved.train.fake_quant == 7 and resolved.method.endswith("+qat") and resolved.train.lr == pytest.approx(tiny.train.lr / 10)
     first, second = (torch.load(tmp_path / name / "last.pt", weights_only=True)["objective"] for name in ("student", "qat"))
-    best = pipeline.load_network(tmp_path / "student")[0].state_dict()
+    best = load_network(tmp_path / "student")[0].state_dict()
     norms = [key for key in best if key.endswith("running_var")]
     assert norms and all(torch.equal(second[f"student.{key}"], best[key]) for key in norms)
     assert not torch.equal(second["student.classifier.weight"], first["student.classifier.weight"])
-    assert len([record for record in RunFolder(tmp_path / "qat").history() if "loss" in record]) == 2
+    assert len([record for record in Run(tmp_path / "qat").history() if "loss" in record]) == 2
 
 
 def test_a_start_of_another_model_is_refused(tmp_path, tiny):
-    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
-    part = pipeline.student_part(tiny)
+    pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
+    part = parts.student_part(tiny)
     wrong = part.model_copy(update={"train": part.train.model_copy(update={"start": str(tmp_path / "teacher")})})
     with pytest.raises(EdgeKDError, match=r"train\.start: .*fcn-resnet10t, which does not fit"):
         pipeline.train(wrong, tmp_path / "run")
     with pytest.raises(UsageError, match="--qat fine-tunes a trained student"):
-        pipeline.quantised_fine_tuning(tmp_path)
+        parts.quantised_fine_tuning(tmp_path)

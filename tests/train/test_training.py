@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from edgekd import pipeline
+from edgekd import parts, pipeline
 from edgekd.config import Recipe
 from edgekd.models import load_network
+from edgekd.runs import Run
 from edgekd.train.loop import Trainer
-from edgekd.train.run import RunFolder
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -49,7 +49,7 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny
     extra = ["--set", "train.ema=0.9", "--set", "train.steps=40", "--set", "train.val_every=5", "--set", "data.workers=1"]
     extra += ["--set", "train.accelerator=cpu"]  # a GPU adds gradients in an order of its own
     method = ["--set", "transfer=[{method: fakd-cwd}]"]
-    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     base = [sys.executable, "-m", "edgekd", "distill", "--recipe", tiny_file, "--teacher", tmp_path / "teacher", *extra, *method]
     subprocess.run([*base, "--out", tmp_path / "whole"], check=True, capture_output=True)
     broken = subprocess.Popen(
@@ -104,7 +104,7 @@ def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods, s
     extra = ["--set", f"transfer=[{transfers}]", "--set", "student.dropout=0", "--steps", "4"]
     extra += [part for setting in settings for part in ("--set", setting)]
     if settings is not LAD:
-        pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+        pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
         extra += ["--teacher", tmp_path / "teacher"]
     one = run_torchrun(1, tiny_file, tmp_path / "one/student", *extra)
     two = run_torchrun(2, tiny_file, tmp_path / "two/student", *extra)
@@ -134,7 +134,7 @@ def test_accumulated_parts_sum_to_the_batch(tmp_path, tiny):
     fixed = fixed.model_copy(update={"data": fixed.data.model_copy(update={"scale": (1.0, 1.0)})})
     steps = []
     for accumulate in (1, 2):
-        recipe = with_train(pipeline.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1, weight_decay=0.0)
+        recipe = with_train(parts.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1, weight_decay=0.0)
         torch.manual_seed(recipe.train.seed)
         start = pipeline.OBJECTIVES["supervised"](recipe, 9).state_dict()
         pipeline.train(recipe, tmp_path / str(accumulate))
@@ -145,13 +145,13 @@ def test_accumulated_parts_sum_to_the_batch(tmp_path, tiny):
 
 
 def test_bf16_trains(tmp_path, tiny):
-    pipeline.train(with_train(pipeline.student_part(tiny), precision="bf16", steps=4), tmp_path / "run")
-    losses = [record["loss"] for record in RunFolder(tmp_path / "run").history() if "loss" in record]
+    pipeline.train(with_train(parts.student_part(tiny), precision="bf16", steps=4), tmp_path / "run")
+    losses = [record["loss"] for record in Run(tmp_path / "run").history() if "loss" in record]
     assert len(losses) == 4 and all(0 < loss < 20 for loss in losses)
 
 
 def test_fp16_is_refused_on_a_cpu_instead_of_becoming_something_else(tmp_path, tiny):
-    recipe = with_train(pipeline.student_part(tiny), precision="16", accelerator="cpu")
+    recipe = with_train(parts.student_part(tiny), precision="16", accelerator="cpu")
     with pytest.raises(UsageError, match="use bf16 or 32"):
         pipeline.train(recipe, tmp_path / "run")
 
@@ -159,14 +159,14 @@ def test_fp16_is_refused_on_a_cpu_instead_of_becoming_something_else(tmp_path, t
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: fp16 has no CPU form")
 def test_fp16_trains_with_a_loss_scaler(tmp_path, tiny):
-    pipeline.train(with_train(pipeline.student_part(tiny), precision="16", steps=4), tmp_path / "run")
+    pipeline.train(with_train(parts.student_part(tiny), precision="16", steps=4), tmp_path / "run")
     assert state_of(tmp_path / "run")["scaler"]["scale"] > 0
 
 
 def test_a_run_learns_and_keeps_its_best(tmp_path, tiny):
-    recipe = with_train(pipeline.student_part(tiny), steps=30, val_every=10, optimizer="adamw", lr=0.005, ema=0.5)
+    recipe = with_train(parts.student_part(tiny), steps=30, val_every=10, optimizer="adamw", lr=0.005, ema=0.5)
     state = pipeline.train(recipe, tmp_path / "run")
-    history = RunFolder(tmp_path / "run").history()
+    history = Run(tmp_path / "run").history()
     losses = [record["loss"] for record in history if "loss" in record]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     best = max(record["val"]["miou"] for record in history if "val" in record)
@@ -178,7 +178,7 @@ def test_a_run_learns_and_keeps_its_best(tmp_path, tiny):
 
 
 def test_a_nan_stops_the_run_and_keeps_the_checkpoint(tmp_path, tiny, monkeypatch):
-    pipeline.train(pipeline.teacher_part(tiny), tmp_path / "teacher")
+    pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     recipe = tiny.model_copy(update={"teacher": tiny.teacher.model_copy(update={"run": str(tmp_path / "teacher")})})
     from edgekd.distill import cwd
 
@@ -202,7 +202,7 @@ def test_the_schedule_is_poly_under_a_linear_warmup(tiny):
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path, tiny):
-    recipe = with_train(pipeline.student_part(tiny), steps=1)
+    recipe = with_train(parts.student_part(tiny), steps=1)
     pipeline.train(recipe, tmp_path / "run")
     before = (tmp_path / "run/last.pt").read_bytes()
     with pytest.raises(UsageError, match="--resume"):
@@ -212,7 +212,7 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path, tiny):
 
 def test_one_process_writes_a_run_at_a_time(tmp_path, tiny):
     hold = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
-    recipe, run = with_train(pipeline.student_part(tiny), steps=1), tmp_path / "run"
+    recipe, run = with_train(parts.student_part(tiny), steps=1), tmp_path / "run"
     run.mkdir()
     with subprocess.Popen([sys.executable, "-c", hold, run / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -277,13 +277,13 @@ def test_the_state_is_saved_by_the_clock_too(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(Trainer, "_save", lambda self: saved.append(self.state.step))
     minutes = itertools.count()
     monkeypatch.setattr("edgekd.train.loop.time", SimpleNamespace(perf_counter=time.perf_counter, monotonic=lambda: 60.0 * next(minutes)))
-    recipe = with_train(pipeline.student_part(tiny), steps=9, val_every=9, save_minutes=1.5)
+    recipe = with_train(parts.student_part(tiny), steps=9, val_every=9, save_minutes=1.5)
     pipeline.train(recipe, tmp_path / "run")
     assert saved == [2, 4, 6, 8, 9]
 
 
 def test_a_run_is_not_its_own_teacher(tmp_path, tiny):
-    pipeline.train(with_train(pipeline.teacher_part(tiny), steps=1), tmp_path / "run")
+    pipeline.train(with_train(parts.teacher_part(tiny), steps=1), tmp_path / "run")
     itself = tiny.model_copy(
         update={"teacher": tiny.teacher.model_copy(update={"run": str(tmp_path / "run")}), "objective": "distillation"}
     )
@@ -294,7 +294,7 @@ def test_a_run_is_not_its_own_teacher(tmp_path, tiny):
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "best.safetensors"])
 def test_a_finished_run_that_lacks_a_file_says_so(tmp_path, tiny, name):
-    recipe, run = with_train(pipeline.student_part(tiny), steps=1), tmp_path / "run"
+    recipe, run = with_train(parts.student_part(tiny), steps=1), tmp_path / "run"
     pipeline.train(recipe, run)
     (run / name).unlink()
     with pytest.raises(EdgeKDError, match=f"{name} of this finished run is gone"):
@@ -303,10 +303,10 @@ def test_a_finished_run_that_lacks_a_file_says_so(tmp_path, tiny, name):
 
 def test_what_cannot_train_is_refused_first(tmp_path, tiny):
     with pytest.raises(UsageError, match="batch_size 4 can't be split"):
-        pipeline.train(with_train(pipeline.student_part(tiny), accumulate=3), tmp_path / "run")
+        pipeline.train(with_train(parts.student_part(tiny), accumulate=3), tmp_path / "run")
     pooled = tiny.model_copy(update={"student": tiny.student.model_copy(update={"name": "psp-resnet10t"})})
     with pytest.raises(UsageError, match="two images"):
-        pipeline.train(with_train(pipeline.student_part(pooled), accumulate=4), tmp_path / "run")
+        pipeline.train(with_train(parts.student_part(pooled), accumulate=4), tmp_path / "run")
     with pytest.raises(UsageError, match="needs a teacher"):
         pipeline.train(tiny, tmp_path / "run")
     assert not (tmp_path / "run/last.pt").exists()

@@ -10,12 +10,12 @@ import numpy as np
 
 from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.backends import BACKENDS, USUAL
-from edgekd_runtime.bench import bench_cases
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cases import Case, for_each, plan
 from edgekd_runtime.cli.build import built_engine, onnx_models
 from edgekd_runtime.cli.options import Progress, at_least, between, models_argument
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
 from edgekd_runtime.trt.api import installed_family

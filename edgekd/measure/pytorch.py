@@ -1,6 +1,6 @@
 """PyTorch as backends: a run's own weights in the form that ships, eager or compiled; the runtime, which has no PyTorch, is told of them.
 
-`python -m edgekd.backends FILE BACKEND THREADS BATCH` prints bytes, as `edgekd_runtime.memory` does.
+`python -m edgekd.measure.pytorch FILE BACKEND THREADS BATCH` prints bytes, as `edgekd_runtime.memory` does.
 """
 
 import functools
@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.runs import Run
 from edgekd_runtime import memory
 from edgekd_runtime.artifact import MODEL_FILES, Artifact, find_models
 from edgekd_runtime.backends import BACKENDS, DESCRIBED, USUAL, Backend
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
-SUFFIX, CHECKPOINT = ".safetensors", "best.safetensors"
+SUFFIX = ".safetensors"
 _KINDS = {"torch": ("cpu", False), "torch-compile": ("cpu", True), "torch-cuda": ("cuda", False), "torch-compile-cuda": ("cuda", True)}
 """Name → device and whether it is compiled. Those on CUDA were not run here: no GPU was at hand."""
 
@@ -31,7 +32,7 @@ def register_torch() -> None:
     """Let the runtime's benchmark know PyTorch."""
     for name, (device, compiled) in _KINDS.items():
         opened = partial(TorchSession, backend=name, device=device, compiled=compiled)
-        BACKENDS[name] = Backend(SUFFIX, opened, partial(_version, device, compiled), "edgekd.backends")
+        BACKENDS[name] = Backend(SUFFIX, opened, partial(_version, device, compiled), "edgekd.measure.pytorch")
     USUAL[SUFFIX] = "torch"
     DESCRIBED[SUFFIX] = lambda checkpoint: _load(checkpoint)[1]
 
@@ -52,7 +53,7 @@ def model_files(paths: Sequence[Path], backends: Sequence[str]) -> list[Path]:
 
 
 def _files(path: Path, reads: set[str]) -> list[Path]:
-    checkpoint = path / CHECKPOINT
+    checkpoint = Run(path).best
     if not checkpoint.is_file():
         return find_models(path)
     exported = any(file for name in MODEL_FILES for file in path.rglob(name))
@@ -88,9 +89,9 @@ def _load(checkpoint: Path) -> tuple[Any, Artifact]:
     from edgekd.export.deployed import Deployed
     from edgekd.export.description import describe_run
     from edgekd.models import load_network
-    from edgekd.pipeline import run_recipe
+    from edgekd.runs import open_run
 
-    recipe = run_recipe(checkpoint)
+    recipe = open_run(checkpoint).recipe
     model, about = load_network(checkpoint)
     if about.in_channels != 3:
         raise UsageError(f"{checkpoint} is of a label-assisted teacher: it needs the label as input, so it can't be deployed.")

@@ -7,12 +7,12 @@ import numpy as np
 
 from edgekd.console import progress, table
 from edgekd.data.files import FileLayout
+from edgekd.measure.score import artifact_layout, require_same_classes
 from edgekd.report.columns import cells, label, title
-from edgekd.score import artifact_layout, require_same_classes
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.backends import describe
-from edgekd_runtime.bench import Samples, bench_cases
 from edgekd_runtime.cases import Failed, for_each, plan, stop_at_failure
+from edgekd_runtime.harness import Samples, bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
 

@@ -1,4 +1,4 @@
-"""The run folder: `recipe.yaml`, `metrics.jsonl`, `last.pt`, `best.safetensors`, `README.md`, TensorBoard events."""
+"""A run: the folder with `recipe.yaml`, `metrics.jsonl`, `last.pt`, `best.safetensors`, `README.md`, TensorBoard events and `export/`."""
 
 import fcntl
 import json
@@ -9,21 +9,47 @@ from typing import Any
 
 import torch
 
-from edgekd.config import Recipe, dump_recipe
+from edgekd.config import RECIPE_FILE, Recipe, dump_recipe, load_recipe
 from edgekd.console import note
+from edgekd_runtime.artifact import MODEL_FILES
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import atomic, write_text
 
 
-class RunFolder:
-    """Reads and writes what one run leaves behind.
+class Run:
+    """What one run leaves behind, and the only place that knows its files' names.
 
     Args:
         path: The folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe."""
+        return self.path / RECIPE_FILE
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the run was made by."""
+        return load_recipe(self.path)
+
+    @property
+    def card(self) -> Path:
+        """What a reader should know of it."""
+        return self.path / "README.md"
+
+    @property
+    def export(self) -> Path:
+        """Folder of the exported models, one folder a precision."""
+        return self.path / "export"
+
+    @property
+    def fp32(self) -> Path:
+        """The FP32 export, which every lower precision starts from."""
+        return self.export / "fp32" / MODEL_FILES[0]
 
     @property
     def last(self) -> Path:
@@ -39,6 +65,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object a line: training and validation."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def calibration(self) -> Path:
+        """INT8 ranges that `edgekd calib` found."""
+        return self.export / "calibration.json"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -72,7 +103,7 @@ class RunFolder:
         self.refuse_if_taken(overwrite)
         for stale in (self.last, self.best, self.metrics, *self.path.glob("events.out.tfevents.*")):
             stale.unlink(missing_ok=True)
-        write_text(self.path / "recipe.yaml", dump_recipe(recipe))
+        write_text(self.recipe_file, dump_recipe(recipe))
 
     def refuse_if_taken(self, overwrite: bool) -> None:
         """Say so if a run is here already.
@@ -125,6 +156,23 @@ class RunFolder:
             return torch.load(self.last, map_location="cpu", weights_only=True)
         except Exception as error:  # zip, pickle and runtime errors alike
             raise EdgeKDError(f"{self.last} can't be read as a training state; start again without --resume.") from error
+
+
+def home_of(path: Path) -> Path:
+    """The folder of a run, or of the checkpoint file of one."""
+    return path if path.is_dir() else path.parent
+
+
+def open_run(path: str | Path) -> Run:
+    """The run of a folder, or the one that a checkpoint file lies in.
+
+    Raises:
+        EdgeKDError: If there is none.
+    """
+    run = Run(home_of(Path(path)))
+    if not run.recipe_file.is_file():
+        raise EdgeKDError(f"{path} is no run: it has no {RECIPE_FILE}; give a folder that `edgekd train` or `edgekd distill` wrote.")
+    return run
 
 
 def _step_of(line: str) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.console import Update, progress
-from edgekd.data import Layout, open_layout
+from edgekd.data import Layout, open_layout, open_split
 from edgekd.models import load_network
-from edgekd.pipeline import moved, open_split, run_recipe
+from edgekd.parts import moved
+from edgekd.runs import Run, open_run
 from edgekd.train.evaluate import best_device, evaluate, pairs
 from edgekd.train.inference import DEPLOYED, Inference
 from edgekd_runtime.accuracy import Accuracy, score
@@ -56,7 +57,7 @@ def score_model(
         EdgeKDError: If model or data can't be read or do not fit.
         UsageError: If an exported model is asked for anything but its own rectangle.
     """
-    if path.suffix in (".onnx", ".engine") or (path.is_dir() and not (path / "recipe.yaml").exists()):
+    if path.suffix in (".onnx", ".engine") or (path.is_dir() and not Run(path).recipe_file.exists()):
         if inference != DEPLOYED or size is not None:
             raise UsageError(
                 f"{path} is an exported model, which takes its own rectangle only; leave --imgsz, --native, --window, --scales and "
@@ -65,7 +66,7 @@ def score_model(
         return _score_exported(path, split, root, backend)
     if backend is not None:
         raise UsageError(f"{path} is a run, which PyTorch scores; --backend is for an exported model.")
-    recipe = moved(run_recipe(path), root)
+    recipe = moved(open_run(path).recipe, root)
     layout = open_split(recipe, split)
     model, about = load_network(path, len(layout.classes))
     with progress("eval") as update:

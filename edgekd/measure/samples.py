@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgekd.backends import register_torch
 from edgekd.console import note, progress
 from edgekd.data import Layout
+from edgekd.measure.pytorch import register_torch
+from edgekd.measure.score import artifact_layout
 from edgekd.report.pictures import SampleRow
-from edgekd.score import artifact_layout
 from edgekd_runtime.backends import describe, open_session
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.image import paint

@@ -1,0 +1,1 @@
+"""Measuring what was trained: benchmarks, scores and sample pictures, of runs and of exported files alike."""

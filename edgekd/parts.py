@@ -1,0 +1,82 @@
+"""The parts of a recipe: the student alone, its teacher, the student under it, and what changes of a recipe for each."""
+
+from pathlib import Path
+from typing import Any
+
+from edgekd.config import Recipe, TaskRecipe
+from edgekd.distill.registry import transfer_class
+from edgekd.runs import Run, open_run
+from edgekd_runtime.errors import UsageError
+
+
+def student_part(recipe: Recipe) -> Recipe:
+    """The baseline: the student alone on the labels."""
+    task = TaskRecipe(auxiliary=recipe.task.auxiliary, class_weights=recipe.task.class_weights, detail=recipe.task.detail)
+    return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
+
+
+def teacher_part(recipe: Recipe) -> Recipe:
+    """The teacher's own training: its model on the labels, or LAD's: the student's architecture shown the label.
+
+    Raises:
+        UsageError: If the recipe says nothing of how the teacher is made.
+    """
+    teacher = recipe.teacher
+    if teacher.model is None and not teacher.label_assisted:
+        raise UsageError(f"The recipe {recipe.name} names no teacher: set teacher.model, teacher.run or teacher.label_assisted.")
+    update: dict[str, Any] = {
+        "objective": "label-assisted" if teacher.label_assisted else "supervised",
+        "method": "lad-teacher" if teacher.label_assisted else "teacher",
+        "student": recipe.student if teacher.label_assisted else teacher.model,
+        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None}),
+        "transfer": [],
+        "train": recipe.train.model_copy(update={"steps": teacher.steps or recipe.train.steps, "start": None, "fake_quant": None}),
+    }
+    return student_part(recipe).model_copy(update=update)
+
+
+def distillation_part(recipe: Recipe) -> Recipe:
+    """The student under its teacher.
+
+    Raises:
+        UsageError: If a transfer or one of its options is unknown.
+    """
+    for transfer in recipe.transfer:
+        transfer_class(transfer)
+    height, width = recipe.data.crop or recipe.data.size
+    if recipe.task.weighting == "difficulty" and recipe.task.min_kept >= height * width:
+        raise UsageError(
+            f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so none would be relatively hard; "
+            f"set task.min_kept={height * width // 20}, a twentieth of them, as the paper's 25000 are of 512x1024."
+        )
+    return recipe.model_copy(update={"objective": "distillation"})
+
+
+def quantised_fine_tuning(run: Path, method: str | None = None) -> dict[str, Any]:
+    """The piece of recipe that fine-tunes a trained student for INT8: its own recipe, a fifth of the steps, a tenth of the rate.
+
+    Raises:
+        UsageError: If `run` is no run folder.
+    """
+    if not Run(run).best.is_file():
+        raise UsageError(f"--qat fine-tunes a trained student: give its run folder as --recipe, not {run}.")
+    recipe = open_run(run).recipe
+    train = {"start": str(run), "fake_quant": 7, "lr": recipe.train.lr / 10, "steps": max(1, recipe.train.steps // 5), "warmup_steps": 0}
+    return {"method": f"{method or recipe.method}+qat", "objective": "distillation", "train": train | {"val_every": None}}
+
+
+def with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
+    """The recipe with a trained teacher."""
+    return recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"run": str(run)})})
+
+
+def essence(recipe: Recipe) -> Recipe:
+    """The recipe without what does not change its result."""
+    data = recipe.data.model_copy(update={"workers": None})
+    train = recipe.train.model_copy(update={"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
+    return recipe.model_copy(update={"data": data, "train": train})
+
+
+def moved(recipe: Recipe, root: str | None) -> Recipe:
+    """The recipe with its data at another folder; itself where none is given."""
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": root})}) if root else recipe
