@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd import backends
 from edgekd.config import dump_recipe
 from edgekd.data import open_layout
 from edgekd.export.onnx import write_onnx
@@ -83,7 +82,7 @@ class OneLayer(torch.nn.Module):
 
 def test_compiled_it_is_the_same(run, monkeypatch):
     model, artifact = OneLayer().eval(), describe(run / "best.safetensors")
-    monkeypatch.setattr(backends, "_load", lambda checkpoint: (model, artifact))
+    monkeypatch.setattr(pytorch, "_load", lambda checkpoint: (model, artifact))
     image = np.random.default_rng(0).integers(0, 256, (1, *artifact.size, 3)).astype(np.uint8)
     with open_session(run / "best.safetensors", "torch-compile", 1) as session:
         with torch.inference_mode():
