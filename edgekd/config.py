@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
 
 from edgekd_runtime.errors import UsageError
 
@@ -17,10 +17,15 @@ SMALLEST = 32
 """Pixels on a side: what the deepest feature map of most backbones is a single pixel of."""
 
 
+def _as_word(value: Any) -> Any:
+    """A number where a word is wanted: YAML reads ``16`` as one, and a name or a folder may well be called so."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 class Strict(BaseModel):
     """Base of everything a YAML file may hold: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 Side = Annotated[int, Field(ge=SMALLEST)]
@@ -211,7 +216,7 @@ class TrainRecipe(Strict):
     power: float = Field(0.9, gt=0)
     warmup_steps: int = Field(0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
-    precision: Literal["32", "bf16", "16"] = "32"
+    precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(_as_word)] = "32"
     channels_last: bool = True
     ema: float | None = Field(None, gt=0, lt=1)
     start: str | None = None

@@ -68,3 +68,19 @@ def test_unknown_recipes_and_broken_files(tmp_path):
 def test_missing_sections_are_named():
     with pytest.raises(UsageError, match="student: field required"):
         validate(Recipe, {"name": "x", "data": {"layout": "camvid", "size": [64, 64]}}, "x")
+
+
+@pytest.mark.parametrize(
+    "override", ["train.precision=16", "train.precision=32", "name=5", "data.root=2024", "teacher.run=7", "data.train=2017"]
+)
+def test_a_number_is_a_word_where_one_is_wanted(override):
+    """YAML reads `16` as a number; a precision, a folder or a split may be called so."""
+    section, _, key = override.partition("=")[0].rpartition(".")
+    recipe = load_recipe("camvid", [assignment(override)])
+    assert getattr(getattr(recipe, section) if section else recipe, key) == override.partition("=")[2]
+
+
+def test_a_precision_that_is_none_is_still_refused():
+    for wrong in ("8", "true", "16.5"):
+        with pytest.raises(UsageError, match="precision: input should be '32', 'bf16' or '16'"):
+            load_recipe("camvid", [assignment(f"train.precision={wrong}")])

@@ -31,7 +31,9 @@ def check_machine() -> dict[str, Any]:
 
 def _builder(name: str) -> dict[str, Any]:
     try:
-        return {"usable": True, "detail": require_builder(name)}
+        version = require_builder(name)
+        elsewhere = FAMILIES[name].refusal(gpu_description()) if no_gpu_reason() is None else ""
+        return {"usable": True, "detail": f"{version}, for other machines: {elsewhere}" if elsewhere else version}
     except MissingError as error:
         return {"usable": False, "detail": str(error)}
 

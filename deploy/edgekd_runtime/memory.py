@@ -3,8 +3,6 @@
 `python -m edgekd_runtime.memory FILE BACKEND THREADS BATCH` prints bytes.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from edgekd_runtime.backends import BACKENDS, USUAL, open_session
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.process import run_module
 
 _ERRORS: dict[int, type[EdgeKDError]] = {kind.exit_code: kind for kind in (EdgeKDError, UsageError, MissingError)}
 _STATUS = Path("/proc/self/status")
@@ -27,11 +26,8 @@ def peak_memory(model_file: Path, backend: str | None, threads: int, batch: int 
     Raises:
         EdgeKDError: If the model can't be loaded or run, or the process dies; the backend's own error otherwise.
     """
-    package = str(Path(__file__).parents[1])  # of a bundle, the zip file
     known = BACKENDS.get(backend or USUAL.get(model_file.suffix, ""))
-    command = [sys.executable, "-m", known.program if known else __name__, str(model_file), backend or "", str(threads), str(batch)]
-    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": paths})
+    done = run_module(known.program if known else __name__, [str(model_file), backend or "", str(threads), str(batch)])
     if done.returncode < 0:
         raise EdgeKDError(f"{model_file} killed its process (signal {-done.returncode}); free some memory, or export it again.")
     if done.returncode:

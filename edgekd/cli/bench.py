@@ -64,6 +64,9 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
 @click.option("--power", metavar="SOURCE", help="Joules an image: tegrastats, nvml, rapl, or auto for the first that works.")
 @click.option("--idle-seconds", type=Number(0.2, 3600), help="First measure the power at rest this long, and subtract it.")
+@click.option(
+    "--no-tf32", is_flag=True, help="GPU: FP32 products without TF32, which is on by default; engines keep what they were built with."
+)
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
 @click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
 @click.option(
@@ -84,6 +87,7 @@ def command(
     trt: bool,
     power: str | None,
     idle_seconds: float | None,
+    no_tf32: bool,
     max_latency_ms: float | None,
     min_miou: float | None,
     results: Path | None,
@@ -98,6 +102,7 @@ def command(
     from edgekd.measure.benchmark import advice, bench_models, missed_gates, show
     from edgekd.measure.pytorch import model_files, register_torch
     from edgekd.report.columns import write_markdown
+    from edgekd_runtime import tf32
     from edgekd_runtime.cli.bench import NOT_MEASURED
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
@@ -111,6 +116,8 @@ def command(
         raise UsageError("--idle-seconds needs --power, the source that is read.")
     if trt and not device:
         raise UsageError("--trt builds engines on the machine of --device; here, `edgekd export RUN --trt` does.")
+    if no_tf32:
+        tf32.switch_off()
     register_torch()
     target = results or (models[0] if models[0].is_dir() else models[0].parent) / "bench.json"
     failures: list[EdgeKDError] = []
@@ -120,7 +127,7 @@ def command(
         click.echo(f"{NOT_MEASURED}{error}", err=True)
 
     if device:
-        there = DeviceOptions(backends, threads, batch, seconds, power, idle_seconds or 0.0, trt, images or 0, data_root)
+        there = DeviceOptions(backends, threads, batch, seconds, power, idle_seconds or 0.0, trt, images or 0, data_root, no_tf32)
         measured, failures = bench_on_device(device, models, there)
     else:
         measured = bench_models(

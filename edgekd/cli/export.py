@@ -52,6 +52,7 @@ engine_options = option_group(
     click.option("--dla-core", type=click.IntRange(min=0), help="DLA core of a Jetson."),
     click.option("--version-compatible", is_flag=True, help="For later TensorRT versions too."),
     click.option("--hardware-compatible", is_flag=True, help="For other GPUs from Ampere on too."),
+    click.option("--no-tf32", is_flag=True, help="Keep FP32 layers from TF32, the builder's default from Ampere on."),
 )
 
 
@@ -92,7 +93,10 @@ def _document(one: Any) -> dict[str, Any]:
 
 
 NEEDS = {
-    "--trt": (("family", "workspace", "level", "timing_cache", "dla_core", "version_compatible", "hardware_compatible"), ("trt",)),
+    "--trt": (
+        ("family", "workspace", "level", "timing_cache", "dla_core", "version_compatible", "hardware_compatible", "no_tf32"),
+        ("trt",),
+    ),
     "--precision int8 or int8-fp16": (("calib_method", "calib_table", "weight_bits"), ("int8",)),
     "a lower --precision": (
         ("calib_images", "calib_seed", "score_images", "max_miou_drop", "min_half_agreement", "sensitivity"),
@@ -134,6 +138,7 @@ def _plan(options: dict[str, Any]) -> Any:
         dla_core=options["dla_core"],
         version_compatible=options["version_compatible"],
         hardware_compatible=options["hardware_compatible"],
+        no_tf32=options["no_tf32"],
     )
     bits = int(options["weight_bits"] or (8 if options["trt"] else 7))
     return ExportPlan(

@@ -31,6 +31,7 @@ class DeviceOptions:
         trt: Build TensorRT engines there and measure them too.
         images: Validation images that go there with their labels, for mIoU; 0 = latency only.
         data_root: Folder of the data set here, where it has moved.
+        no_tf32: FP32 products without TF32 on a GPU there.
     """
 
     backends: tuple[str, ...] = ()
@@ -42,13 +43,15 @@ class DeviceOptions:
     trt: bool = False
     images: int = 0
     data_root: str | None = None
+    no_tf32: bool = False
 
     def arguments(self) -> list[str]:
         """The words after ``bench``."""
         repeated = {"--backend": self.backends, "--threads": self.threads, "--batch": self.batches}
         once = {"--seconds": self.seconds, "--idle-seconds": self.idle_s} | ({"--power": self.power} if self.power else {})
         flags = [(name, value) for name, values in repeated.items() for value in values] + list(once.items())
-        return [*(str(word) for flag in flags for word in flag), *(["--trt"] if self.trt else [])]
+        switches = [name for name, on in {"--trt": self.trt, "--no-tf32": self.no_tf32}.items() if on]
+        return [*(str(word) for flag in flags for word in flag), *switches]
 
 
 def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions) -> tuple[list[Measurement], list[EdgeKDError]]:

@@ -9,7 +9,7 @@ from edgekd_runtime.backends import open_session
 from edgekd_runtime.backends.tensorrt import TensorRTSession
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.trt.engine import rebuild_command
-from edgekd_runtime.trt.layers import engine_layers, engine_precisions
+from edgekd_runtime.trt.inspected import engine_layers, engine_precisions
 
 
 def inspect_model(file: Path) -> dict[str, Any]:

@@ -166,4 +166,6 @@ def build(onnx_file: Path, out: Path, family: str, options: BuildOptions) -> Exp
     note(f"Building {out / 'model.engine'} with {family}")
     with progress(family) as update:
         artifact = write_engine(onnx_file, out, family, options, lambda phase, done, total: update(done, total, phase))
+    for sentence in artifact.engine["notes"]:
+        note(f"{out / 'model.engine'}: {sentence}")
     return Exported(out / "model.engine", artifact)

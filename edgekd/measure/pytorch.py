@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.runs import Run
-from edgekd_runtime import memory
+from edgekd_runtime import memory, tf32
 from edgekd_runtime.artifact import MODEL_FILES, Artifact, find_models
 from edgekd_runtime.backends import BACKENDS, DESCRIBED, USUAL, Backend
 from edgekd_runtime.backends.base import Session
@@ -76,7 +76,7 @@ def _version(device: str, compiled: bool) -> str:
     compiler = os.environ.get("CXX", "g++")
     if device == "cpu" and compiled and shutil.which(compiler) is None:
         raise MissingError(f"torch.compile needs a C++ compiler, and there is no {compiler} here: sudo apt install g++.")
-    return metadata.version("torch")
+    return metadata.version("torch") + (tf32.words() if device == "cuda" else "")
 
 
 def _load(checkpoint: Path) -> tuple[Any, Artifact]:

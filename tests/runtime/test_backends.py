@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.backends import BACKENDS, open_session, usable_backends
-from edgekd_runtime.backends.onnxruntime import cpu_note, placements
+from edgekd_runtime.backends.onnxruntime import placement_notes, placements
+from edgekd_runtime.backends.providers import CUDA, TENSORRT
 from edgekd_runtime.check import check_machine
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from tests.runtime.models import DATA, SIZE, write_model
@@ -98,9 +99,12 @@ def test_nodes_are_counted_by_where_they_ran(model, tmp_path):
 def test_nodes_that_a_gpu_left_to_the_cpu_are_told():
     """No GPU was at hand: the counts are made up."""
     on_gpu = {"CUDAExecutionProvider": Counter(Conv=90, Relu=6)}
-    assert cpu_note(on_gpu) == ()
-    (said,) = cpu_note(on_gpu | {"CPUExecutionProvider": Counter(ArgMax=1, Shape=3)})
-    assert said.startswith("4 of its 100 nodes ran on the CPU (3 Shape, 1 ArgMax)")
+    assert placement_notes(on_gpu, CUDA) == ()
+    with_cpu = on_gpu | {"CPUExecutionProvider": Counter(ArgMax=1, Shape=3)}
+    (said,) = placement_notes(with_cpu, CUDA)
+    assert said.startswith("4 of its 100 nodes ran on the CPU (3 Shape, 1 ArgMax); the copies")
+    by_cuda, by_cpu = placement_notes(with_cpu | {TENSORRT: Counter(TRTKernel=1)}, TENSORRT)
+    assert by_cuda == "96 of its 101 nodes ran on CUDA (90 Conv, 6 Relu)." and by_cpu.startswith("4 of its 101")
 
 
 def test_the_committed_models_are_what_their_script_writes():

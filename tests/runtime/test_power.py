@@ -13,6 +13,7 @@ from edgekd_runtime.power.rapl import RAPLMeter
 from edgekd_runtime.power.sampler import Sampler
 from edgekd_runtime.power.state import machine_state, throttling
 from edgekd_runtime.power.tegrastats import rails, total_watts
+from tests.runtime.made_up import install_cuda
 
 AGX_ORIN = (
     "RAM 3276/30536MB GR3D_FREQ 12%@[1300,1300] VDD_GPU_SOC 5139mW/5139mW/5139mW VDD_CPU_CV 3268mW/3268mW/3268mW "
@@ -112,6 +113,7 @@ class NVMLError_NotSupported(NVMLError): pass
 def nvmlInit(): {init}
 def nvmlShutdown(): pass
 def nvmlDeviceGetHandleByIndex(index): return f"gpu{{index}}"
+def nvmlDeviceGetHandleByUUID(uuid): return uuid
 def nvmlDeviceGetPowerUsage(gpu): {power}
 def nvmlDeviceGetTotalEnergyConsumption(gpu): {energy}
 """
@@ -246,3 +248,38 @@ def test_a_machine_that_shows_nothing(tmp_path, monkeypatch):
     assert machine_state(tmp_path) == {}
     assert throttling({}, {}) == [] and throttling({"core_throttles": 3}, {"core_throttles": 3}) == []
     assert "throttled 2 times" in throttling({"core_throttles": 3}, {"core_throttles": 5})[0]
+
+
+class Counter(Meter):
+    """10 W, told every 0.1 s and read a hundred times a second."""
+
+    name, scope = "counter", "a fake"
+
+    def __init__(self):
+        self.begin = time.perf_counter()
+
+    def joules(self):
+        time.sleep(0.01)
+        return int((time.perf_counter() - self.begin) * 10)
+
+
+def test_updates_are_counted_not_polls():
+    with Sampler(Counter()) as sampler:
+        start = time.perf_counter()
+        time.sleep(0.45)
+        turn = Turn(start, time.perf_counter(), (0.45,))
+    assert 3 <= sampler.readings([turn]) <= 5
+    assert sampler.energy([turn]).watts == pytest.approx(10, rel=0.1)
+
+
+def test_nvml_reads_the_gpu_that_cuda_uses(bindings, monkeypatch):
+    """NVML counts in the bus's order, and sees what CUDA_VISIBLE_DEVICES hides."""
+    bindings(energy="import time; return int(time.perf_counter() * (7_000 if gpu.startswith('GPU-0001') else 1_000))")
+    assert open_meter("nvml").scope == "the board of NVML's GPU 0"
+    install_cuda(monkeypatch)
+    meter = open_meter("nvml")
+    first, begin = meter.joules(), time.perf_counter()
+    for _ in range(4):
+        last = meter.joules()
+    assert (last - first) / (time.perf_counter() - begin) == pytest.approx(7, rel=0.1)
+    assert meter.scope == "the board of GPU-00010203-0405-0607-0809-0a0b0c0d0e0f"

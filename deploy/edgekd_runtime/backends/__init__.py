@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from edgekd_runtime.artifact import Artifact, load_artifact
-from edgekd_runtime.backends import onnxruntime, openvino, tensorrt
+from edgekd_runtime.backends import onnxruntime, openvino, providers, tensorrt
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import MissingError, UsageError
 
@@ -30,7 +30,7 @@ class Backend:
 
 def _onnxruntime(provider: str, name: str) -> Backend:
     opened = partial(onnxruntime.OnnxRuntimeSession, provider=provider, backend=name)
-    return Backend(".onnx", opened, partial(onnxruntime.require, provider))
+    return Backend(".onnx", opened, partial(providers.require_loadable, provider))
 
 
 BACKENDS: dict[str, Backend] = {

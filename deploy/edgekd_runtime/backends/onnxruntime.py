@@ -9,32 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd_runtime import tf32
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
+from edgekd_runtime.backends.providers import CPU, CUDA, TENSORRT, open_inference, require, settings, unusable, why_not_loaded
 from edgekd_runtime.errors import EdgeKDError, MissingError
 
-_CPU = "CPUExecutionProvider"
-_GPU = "pip install onnxruntime-gpu (not beside onnxruntime) on a machine with an NVIDIA GPU"
-_INSTALL = {
-    _CPU: "pip install onnxruntime",
-    "CUDAExecutionProvider": _GPU,
-    "TensorrtExecutionProvider": f"{_GPU} and TensorRT",
-}
-
-
-def require(provider: str) -> str:
-    """Version of ONNX Runtime.
-
-    Raises:
-        MissingError: If it, or the execution provider, is not here.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingError(f"ONNX Runtime is not installed: {_INSTALL[provider]}.") from error
-    if provider not in onnxruntime.get_available_providers():
-        raise MissingError(f"ONNX Runtime here has no {provider}: {_INSTALL[provider]}.")
-    return str(onnxruntime.__version__)
+_NAMES = {CPU: "the CPU", CUDA: "CUDA", TENSORRT: "TensorRT"}
 
 
 def placements(session: Any, feed: dict[str, NDArray[Any]]) -> dict[str, Counter[str]]:
@@ -48,39 +29,49 @@ def placements(session: Any, feed: dict[str, NDArray[Any]]) -> dict[str, Counter
     return found
 
 
-def cpu_note(placed: dict[str, Counter[str]]) -> tuple[str, ...]:
-    """What to say of a session on a GPU that left nodes to the CPU, which it does without a word."""
-    left, nodes = placed.get(_CPU, Counter()), sum(each.total() for each in placed.values())
-    operators = ", ".join(f"{count} {name}" for name, count in left.most_common())
-    return (f"{left.total()} of its {nodes} nodes ran on the CPU ({operators}); the copies in between are in its time.",) if left else ()
+def placement_notes(placed: dict[str, Counter[str]], provider: str) -> tuple[str, ...]:
+    """What to say of a session that left nodes to the CPU, or to CUDA where TensorRT was asked for, which it does without a word."""
+    nodes = sum(each.total() for each in placed.values())
+    return tuple(
+        f"{left.total()} of its {nodes} nodes ran on {_NAMES.get(other, other)} "
+        f"({', '.join(f'{count} {name}' for name, count in left.most_common())})"
+        + ("; the copies in between are in its time." if other == CPU else ".")
+        for other, left in placed.items()
+        if other != provider and left
+    )
 
 
 class OnnxRuntimeSession(Session):
     """One ONNX Runtime session on one execution provider, which is never silently replaced by another."""
 
     def __init__(self, model_file: Path, artifact: Artifact, threads: int, provider: str, backend: str) -> None:
-        self.artifact, self.backend, self.version = artifact, backend, require(provider)
+        self.artifact, self.backend, version = artifact, backend, require(provider)
+        self.version = version if provider == CPU else version + tf32.words()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         with tempfile.TemporaryDirectory() as folder:
-            if provider != _CPU:  # Not run here: it needs a GPU. A profile that has ended costs nothing more
+            if provider != CPU:  # Not run here: it needs a GPU. A profile that has ended costs nothing more
                 options.enable_profiling, options.profile_file_prefix = True, f"{folder}/nodes"
-            self._open(model_file, options, provider)
-            if provider != _CPU:
-                self.notes = cpu_note(placements(self._session, {self._input: np.zeros((1, *artifact.size, 3), np.uint8)}))
+            self._open(model_file, options, provider, settings(provider, artifact, version))
+            if provider != CPU:
+                placed = placements(self._session, {self._input: np.zeros((1, *artifact.size, 3), np.uint8)})
+                self.notes = placement_notes(placed, provider)
 
-    def _open(self, model_file: Path, options: Any, provider: str) -> None:
-        import onnxruntime
-
+    def _open(self, model_file: Path, options: Any, provider: str, given: dict[str, Any]) -> None:
+        fault = None
         try:
-            self._session = onnxruntime.InferenceSession(str(model_file), options, providers=[provider])
+            self._session = open_inference(str(model_file), options, provider, given)
         except Exception as error:  # its exceptions share no public base class
-            raise EdgeKDError(f"ONNX Runtime can't load {model_file}: {str(error).splitlines()[0]}") from error
-        if self._session.get_providers()[0] != provider:
-            raise MissingError(f"ONNX Runtime fell back from {provider} to {self._session.get_providers()[0]}: {_INSTALL[provider]}.")
+            fault = error
+        if fault is not None or self._session.get_providers()[0] != provider:
+            reason = why_not_loaded(provider) if provider != CPU else None
+            if reason is not None:
+                raise MissingError(unusable(provider, reason)) from fault
+            told = str(fault).splitlines()[0] if fault is not None else f"it does not run on {_NAMES[provider]}, though others do"
+            raise EdgeKDError(f"ONNX Runtime can't load {model_file}: {told}") from fault
         self._input = self._session.get_inputs()[0].name
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[Any]:

@@ -1,29 +1,34 @@
-"""TensorRT engines. Not run here: no GPU was at hand; `benchmarks/gpu.sh` runs it."""
+"""TensorRT engines. Not run here: no GPU was at hand; the tests run it on a made-up TensorRT and a made-up CUDA."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd_runtime import tf32
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
-from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.latency import Parts
-from edgekd_runtime.trt.api import trt, use_family
-from edgekd_runtime.trt.cuda import StepTimer, gpu_description, open_cuda
+from edgekd_runtime.trt.api import FAMILIES, trt, use_family
+from edgekd_runtime.trt.cuda import CaptureError, gpu_description, open_cuda
 from edgekd_runtime.trt.engine import deserialise, rebuild_command, require_fitting_engine
-from edgekd_runtime.trt.layers import engine_layers, require_engine_precision
+from edgekd_runtime.trt.inspected import engine_layers, require_engine_precision
+from edgekd_runtime.trt.runtime_cache import RuntimeCache
+from edgekd_runtime.trt.steps import StepTimer
 
 
 def require(family: str) -> str:
     """Version of a TensorRT family.
 
     Raises:
-        MissingError: If it is not installed, or no GPU can be used here.
+        MissingError: If it is not installed, no GPU can be used here, or the family does not run on it.
     """
     version = use_family(family)
-    open_cuda().close()
+    if why := FAMILIES[family].refusal(gpu_description()):
+        raise MissingError(f"{family} {version} is installed, but {why}.")
     return version
 
 
@@ -34,16 +39,22 @@ class TensorRTSession(Session):
         family = str(artifact.engine.get("family", "tensorrt"))
         version = require(family)
         require_fitting_engine(model_file, artifact, version, gpu_description())
-        self._cuda = open_cuda()
-        self._loaded = deserialise(model_file.read_bytes(), host_code=bool(artifact.engine["options"]["version_compatible"]))
-        if self._loaded is None:
-            again = rebuild_command(artifact, model_file.parent)
-            raise EdgeKDError(f"TensorRT can't load {model_file}; build it again here: {again}.")
-        self.engine = self._loaded.engine
-        require_engine_precision(engine_layers(self.engine), artifact)
-        self._context = self.engine.create_execution_context()
-        self.artifact, self.backend, self.version = artifact, family, version
-        self._prepare(family)
+        options = artifact.engine["options"]
+        self.artifact, self.backend = artifact, family
+        self.version = version + tf32.words(tf32.is_on() and not options.get("no_tf32", False))
+        self._cuda, self._cache = open_cuda(), None
+        try:
+            self._loaded = _load(model_file, artifact)
+            self.engine = self._loaded.engine
+            self.notes = require_engine_precision(engine_layers(self.engine), artifact)
+            self._cache = RuntimeCache(self.engine, artifact.sha256) if FAMILIES[family].runtime_cache else None
+            self._context = self._cache.context(self.engine) if self._cache else self.engine.create_execution_context()
+            self._prepare(family)
+            if self._cache:
+                self._cache.save()
+        except BaseException:
+            self._cuda.close()
+            raise
 
     def _prepare(self, family: str) -> None:
         names = [self.engine.get_tensor_name(index) for index in range(self.engine.num_io_tensors)]
@@ -61,20 +72,34 @@ class TensorRTSession(Session):
             if not self._context.execute_async_v3(self._cuda.stream):
                 raise EdgeKDError(f"{family} failed to run {self.artifact.name}.")
 
-        self._steps = {
+        steps: dict[str, Callable[[], object]] = {
             "h2d": lambda: self._cuda.upload(self._addresses[entry], self._input),
             "compute": execute,
             "d2h": lambda: self._cuda.download(self._output, self._addresses[result]),
         }
 
         def launch() -> None:
-            for step in self._steps.values():
+            for step in steps.values():
                 step()
 
         launch()  # the first run sets up what a graph can't record
         self._cuda.synchronise()
-        self._launch = self._cuda.capture(launch)
-        self._timer = StepTimer(self._cuda, self._steps)
+        try:
+            self._require_capturable()
+            self._launch = self._cuda.capture(launch)
+            # a graph of its own, so that the time to hand it over is of the same kind as the whole frame's
+            steps["compute"] = self._cuda.capture(execute)
+        except CaptureError as error:
+            self._launch = launch
+            self.notes += (f"it runs without a CUDA graph ({str(error).rstrip('.')}), so the host launches each of its kernels.",)
+            launch()  # what failed in the capture must not be the state that is timed
+            self._cuda.synchronise()
+        self._timer = StepTimer(self._cuda, steps)
+
+    def _require_capturable(self) -> None:
+        ask = getattr(self._context, "is_stream_capturable", None)  # TensorRT for RTX 1.7
+        if ask is not None and not ask(self._cuda.stream):
+            raise CaptureError("TensorRT says that it can't be captured")
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         self._take(image)
@@ -94,3 +119,11 @@ class TensorRTSession(Session):
 
     def close(self) -> None:
         self._cuda.close()
+
+
+def _load(model_file: Path, artifact: Artifact) -> Any:
+    try:
+        return deserialise(model_file.read_bytes(), host_code=bool(artifact.engine["options"]["version_compatible"]))
+    except EdgeKDError as error:
+        again = rebuild_command(artifact, model_file.parent)
+        raise EdgeKDError(f"TensorRT can't load {model_file} ({str(error).rstrip('.')}); build it again here: {again}.") from error

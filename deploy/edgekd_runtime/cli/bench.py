@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekd_runtime import tf32
 from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.backends import BACKENDS, USUAL
 from edgekd_runtime.bundle import Bundle
@@ -19,6 +20,7 @@ from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
 from edgekd_runtime.trt.api import installed_family
+from edgekd_runtime.trt.build import BuildOptions
 
 NOT_MEASURED = "Not measured: "
 """What a line on stderr begins with that tells of a case that failed."""
@@ -37,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
         "--idle-seconds", type=between(0, 3600), default=0.0, help="first measure the power at rest this long, and subtract it"
     )
     parser.add_argument("--trt", action="store_true", help="measure TensorRT engines too, built where none fits this device yet")
+    parser.add_argument("--no-tf32", action="store_true", help="GPU: FP32 products without TF32, engines built for it too")
     parser.add_argument("--results", type=Path, help="JSON file to write, for `edgekd report`; - puts it on stdout, the rest on stderr")
 
 
@@ -54,10 +57,13 @@ def run(given: argparse.Namespace) -> None:
 
     if given.idle_seconds and not given.power:
         raise UsageError("--idle-seconds needs --power, the source that is read.")
+    if given.no_tf32:
+        tf32.switch_off()
     files = list(dict.fromkeys(file for path in given.models for file in find_models(path)))
     if given.trt:
         installed_family()  # none at all is no failure of one model
-        engines = for_each((Case(file, None) for file in onnx_models(given.models)), lambda case: built_engine(case.file), failed)
+        options = BuildOptions(no_tf32=given.no_tf32)
+        engines = for_each((Case(file, None) for file in onnx_models(given.models)), lambda case: built_engine(case.file, options), failed)
         files = list(dict.fromkeys([*_runnable(files, given.backend), *engines.values()]))
     if not files:
         raise failures[0]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.backends.tensorrt import require
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress, at_least, models_argument
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--dla-core", type=at_least(0))
     parser.add_argument("--version-compatible", action="store_true")
     parser.add_argument("--hardware-compatible", action="store_true")
+    parser.add_argument("--no-tf32", action="store_true", help="keep FP32 layers from TF32, the default from Ampere on")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -44,6 +46,7 @@ def run(given: argparse.Namespace) -> None:
         dla_core=given.dla_core,
         version_compatible=given.version_compatible,
         hardware_compatible=given.hardware_compatible,
+        no_tf32=given.no_tf32,
     )
     sources = onnx_models(given.models)
     if given.out and len(sources) > 1:
@@ -53,7 +56,7 @@ def run(given: argparse.Namespace) -> None:
     for source in sources:
         out = given.out or engine_folder(source)
         try:
-            write_engine(source, out, family, options, Progress())
+            notes = write_engine(source, out, family, options, Progress()).engine.get("notes", ())
         except (UsageError, MissingError):  # the same for all
             raise
         except EdgeKDError as error:
@@ -61,6 +64,8 @@ def run(given: argparse.Namespace) -> None:
             print(f"Not built: {error}", file=sys.stderr)
         else:
             print(out / "model.engine")
+            for sentence in notes:
+                print(f"{source}: {sentence}", file=sys.stderr)
     if failures:
         raise EdgeKDError(f"{len(failures)} of {len(sources)} could not be built; see above.")
 
@@ -83,19 +88,27 @@ def engine_folder(source: Path) -> Path:
     return home.with_name(f"{home.name}-trt")
 
 
-def built_engine(source: Path) -> Path:
-    """The engine of an ONNX file, built where none of it fits this device yet."""
+def built_engine(source: Path, options: BuildOptions) -> Path:
+    """The engine of an ONNX file, built where none of it fits this device yet.
+
+    Raises:
+        MissingError: If engines of the installed family don't run on the GPU here.
+        EdgeKDError: If it can't be built.
+    """
     family, out = installed_family(), engine_folder(source)
-    if not _fits(out, source, family):
-        write_engine(source, out, family, BuildOptions(), Progress())
+    require(family)
+    if not _fits(out, source, family, options):
+        write_engine(source, out, family, options, Progress())
     return out / "model.engine"
 
 
-def _fits(folder: Path, source: Path, family: str) -> bool:
+def _fits(folder: Path, source: Path, family: str, options: BuildOptions) -> bool:
     gpu = gpu_description() if no_gpu_reason() is None else {}
     try:
         engine = load_artifact(folder / "model.engine")
         require_fitting_engine(folder / "model.engine", engine, use_family(family), gpu)
     except EdgeKDError:
+        return False
+    if engine.engine["options"].get("no_tf32", False) != options.no_tf32:
         return False
     return engine.engine["family"] == family and engine.source_sha256 == load_artifact(source).sha256

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -14,6 +15,8 @@ from edgekd_runtime.power.meter import Meter
 
 LEAST_READINGS = 5
 """Of the meter, a turn: with fewer, what it tells of a turn is partly what ran before and after."""
+LONGEST_UPDATE_S = 0.5
+"""A counter that has not moved for so long will not."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,22 @@ class Sampler:
         try:
             while not self._stop.is_set():
                 joules = self._meter.joules()
-                self._curve.append((time.perf_counter(), joules))
+                if not self._curve or joules != self._curve[-1][1]:  # a counter is read more often than it is updated
+                    self._curve.append((time.perf_counter(), joules))
                 self._ready.set()
         except Exception as error:  # told by `energy`, on the thread that asks
             self._failure = error
             self._ready.set()
+            return
+        with suppress(Exception):  # what was measured ended before
+            self._read_past_the_end()
+
+    def _read_past_the_end(self) -> None:
+        """Until the counter's next update, so that the last turn lies between two."""
+        begin = time.perf_counter()
+        while (joules := self._meter.joules()) == self._curve[-1][1] and time.perf_counter() < begin + LONGEST_UPDATE_S:
+            pass
+        self._curve.append((time.perf_counter(), joules))
 
     def __enter__(self) -> "Sampler":
         self._thread.start()
@@ -83,7 +97,7 @@ class Sampler:
         return float(after - before) / (stop - start)
 
     def readings(self, turns: Sequence[Turn]) -> float:
-        """Readings of the meter within a turn, on average."""
+        """Updates of the meter within a turn, on average; reading one that has not moved is none."""
         moments = np.array([moment for moment, _ in self._curve])
         return float(np.mean([((turn.start <= moments) & (moments <= turn.stop)).sum() for turn in turns]))
 

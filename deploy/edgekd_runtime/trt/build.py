@@ -9,6 +9,7 @@ from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.trt.api import host_bytes, trt
 from edgekd_runtime.trt.layers import require_precision
+from edgekd_runtime.trt.messages import Messages
 from edgekd_runtime.trt.timing import load_timing_cache, save_timing_cache
 
 Progress = Callable[[str, int, int], None]
@@ -27,6 +28,7 @@ class BuildOptions:
         dla_core: Put what it can run on this DLA core of a Jetson, the rest on the GPU; None = the GPU alone.
         version_compatible: The engine runs on later TensorRT versions too.
         hardware_compatible: The engine runs on other GPUs of the Ampere generation and later too.
+        no_tf32: Keep FP32 layers from TF32, the builder's default from Ampere on.
     """
 
     workspace_mib: int = 0
@@ -36,6 +38,7 @@ class BuildOptions:
     dla_core: int | None = None
     version_compatible: bool = False
     hardware_compatible: bool = False
+    no_tf32: bool = False
 
 
 def build_engine(
@@ -53,11 +56,9 @@ def build_engine(
     Raises:
         EdgeKDError: If the parser rejects a node, a layer would silently run in FP32, or the build fails; says what to change.
     """
-    messages = _Messages()
+    messages = Messages()
     logger = messages.logger()
-    builder = trt.Builder(logger)
-    if builder is None:
-        raise EdgeKDError(f"TensorRT can't start here: {messages.last()}")
+    builder = messages.start(trt.Builder, logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(onnx_file.read_bytes()):
@@ -88,6 +89,8 @@ def _configure(
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if options.hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.no_tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)
     if options.dla_core is not None:
         _use_dla(builder, config, options.dla_core)
     entry = network.get_input(0)
@@ -123,29 +126,6 @@ def _explained(message: str) -> str:
     if any(word in message.lower().replace(" ", "") or word in message.lower() for word in OUT_OF_MEMORY):
         return f"out of memory; close other programs, or lower --workspace or --level ({message})"
     return f"{message}; a larger --workspace or another --level may help"
-
-
-class _Messages:
-    """What TensorRT says while it works; errors are kept for our own sentence, nothing is printed."""
-
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-
-    def last(self) -> str:
-        return self.errors[-1] if self.errors else "it gave no reason"
-
-    def logger(self) -> "trt.ILogger":
-        errors = self.errors
-
-        class Logger(trt.ILogger):
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-
-            def log(self, severity: "trt.ILogger.Severity", msg: str) -> None:
-                if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                    errors.append(msg.strip())
-
-        return Logger()
 
 
 def _monitor(progress: Progress) -> "trt.IProgressMonitor":

@@ -11,7 +11,8 @@ from edgekd_runtime.files import atomic, sha256
 from edgekd_runtime.trt.api import FAMILIES, trt, use_family
 from edgekd_runtime.trt.build import BuildOptions, Progress, build_engine
 from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
-from edgekd_runtime.trt.layers import engine_layers, engine_precisions, require_engine_precision
+from edgekd_runtime.trt.inspected import engine_layers, engine_precisions, require_engine_precision
+from edgekd_runtime.trt.messages import Messages
 from edgekd_runtime.trt.timing import timing_cache_file
 
 
@@ -56,7 +57,7 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
     cache = timing_cache_file(family, version, options.timing_cache)
     source = load_artifact(onnx_file)
     plan = build_engine(onnx_file, source, options, progress, cache)
-    layers = _built_precisions(plan, source, family, options)
+    layers, notes = _built_precisions(plan, source, family, options)
     with atomic(out / "model.engine") as temporary:
         temporary.write_bytes(plan)
     artifact = replace(
@@ -71,6 +72,7 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
             "built_from": str(onnx_file.resolve()),
             "options": asdict(options) | {"timing_cache": str(options.timing_cache or "")},
             "layers": layers,
+            "notes": notes,
         },
     )
     artifact.save(out)
@@ -90,35 +92,46 @@ class Loaded:
     owner: object
 
 
-def deserialise(plan: bytes, *, host_code: bool) -> Loaded | None:
-    """Load an engine with the family that `use_family` chose; None where TensorRT can't here.
+def deserialise(plan: bytes, *, host_code: bool) -> Loaded:
+    """Load an engine with the family that `use_family` chose.
 
     Args:
         plan: The engine's file.
         host_code: Allow the plan to bring code of its own, as version-compatible ones do; it has to be ours, by its hash.
+
+    Raises:
+        EdgeKDError: If TensorRT can't start or can't load it here; with its reason.
     """
-    logger = trt.Logger(trt.Logger.ERROR)
-    runtime = trt.Runtime(logger)
+    messages = Messages()
+    logger = messages.logger()
+    runtime = messages.start(trt.Runtime, logger)
     runtime.engine_host_code_allowed = host_code
     engine = runtime.deserialize_cuda_engine(plan)
-    return Loaded(engine, (runtime, logger)) if engine is not None else None
+    if engine is None:
+        raise EdgeKDError(f"TensorRT can't load the engine: {messages.reasons()}.")
+    return Loaded(engine, (runtime, logger))
 
 
-def _built_precisions(plan: bytes, source: Artifact, family: str, options: BuildOptions) -> dict[str, int]:
-    """Layers of a fresh engine by what they compute in, held to the model's sidecar; empty where no GPU here can load it.
+def _built_precisions(plan: bytes, source: Artifact, family: str, options: BuildOptions) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Weighted layers of a fresh engine by what they compute in, held to the model's sidecar, and what could not be decided.
 
-    Not run here beyond the missing GPU.
+    Both are empty where no GPU here can load it. Not run here beyond the missing GPU.
     """
     if no_gpu_reason() is not None:
-        return {}
-    loaded = deserialise(plan, host_code=options.version_compatible)
-    if loaded is None:
+        return {}, ()
+    if elsewhere := FAMILIES[family].refusal(gpu_description()):
+        return {}, (f"the engine was built for another machine: {elsewhere}.",)
+    try:
+        loaded = deserialise(plan, host_code=options.version_compatible)
+    except EdgeKDError as error:
         if FAMILIES[family].needs_gpu:
-            raise EdgeKDError(f"{family} can't load the engine that it built of {source.name}; build with another --level, and report it.")
-        return {}  # TensorRT for RTX builds for GPUs other than the one that is here
+            raise EdgeKDError(
+                f"{family} can't load the engine that it built of {source.name} ({error}); build with another --level, and report it."
+            ) from error
+        return {}, (f"its layers were not looked into: {error}",)  # TensorRT for RTX builds for GPUs other than the one that is here
     layers = engine_layers(loaded.engine)
-    require_engine_precision(layers, source)
-    return dict(engine_precisions(layers))
+    notes = require_engine_precision(layers, source)
+    return dict(engine_precisions(layers)), notes
 
 
 def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: dict[str, Any]) -> None:
@@ -131,6 +144,7 @@ def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: di
         gpu: `gpu_description` of the GPU here.
 
     Raises:
+        MissingError: If no engine of its family runs on this GPU.
         EdgeKDError: With the command that builds it again.
     """
     built = artifact.engine
@@ -139,8 +153,10 @@ def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: di
         raise EdgeKDError(f"{file.parent / 'model.json'} does not say what built {file}; {rebuild}.")
     if built["version"] != version and not built["options"]["version_compatible"]:
         raise EdgeKDError(f"{file} was built by {built['family']} {built['version']}, here is {version}; {rebuild}.")
-    known = built["gpu"].get("compute_capability")
-    if known and known != gpu.get("compute_capability") and not built["options"]["hardware_compatible"]:
+    family = FAMILIES[built["family"]]
+    if why := family.refusal(gpu):
+        raise MissingError(f"{file} is an engine of {built['family']}, and {why}; build one with --family tensorrt.")
+    if not family.fits(built["gpu"], gpu) and not built["options"]["hardware_compatible"]:
         raise EdgeKDError(f"{file} was built for {built['gpu']['name']}, here is {gpu.get('name')}; {rebuild}.")
 
 
