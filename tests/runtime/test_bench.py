@@ -133,7 +133,7 @@ def test_a_process_that_dies_is_told(models, monkeypatch):
     class Killed:
         returncode, stdout, stderr = -signal.SIGKILL, "", ""
 
-    monkeypatch.setattr(memory.subprocess, "run", lambda *given, **options: Killed)
+    monkeypatch.setattr(memory, "run_module", lambda *given: Killed)
     with pytest.raises(EdgeKDError, match=r"killed its process \(signal 9\); free some memory"):
         peak_memory(models["static"], None, 1)
 

@@ -90,7 +90,7 @@ def test_engines_alone_where_nothing_runs_the_onnx_files(folder, tmp_path, monke
         shutil.copytree(folder, tmp_path / name)
     built = []
 
-    def build(source):
+    def build(source, options):
         built.append(source)
         if source.parent.name == "bad":
             raise EdgeKDError(f"TensorRT rejects {source}.")

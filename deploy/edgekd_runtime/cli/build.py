@@ -3,9 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgekd_runtime.artifact import find_models, load_artifact
-from edgekd_runtime.backends.tensorrt import require
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress, at_least, models_argument
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
@@ -96,19 +96,24 @@ def built_engine(source: Path, options: BuildOptions) -> Path:
         EdgeKDError: If it can't be built.
     """
     family, out = installed_family(), engine_folder(source)
-    require(family)
+    if why := FAMILIES[family].refusal(_gpu()):
+        raise MissingError(f"{family} is installed, but {why}.")
     if not _fits(out, source, family, options):
         write_engine(source, out, family, options, Progress())
     return out / "model.engine"
 
 
 def _fits(folder: Path, source: Path, family: str, options: BuildOptions) -> bool:
-    gpu = gpu_description() if no_gpu_reason() is None else {}
     try:
         engine = load_artifact(folder / "model.engine")
-        require_fitting_engine(folder / "model.engine", engine, use_family(family), gpu)
+        require_fitting_engine(folder / "model.engine", engine, use_family(family), _gpu())
     except EdgeKDError:
         return False
     if engine.engine["options"].get("no_tf32", False) != options.no_tf32:
         return False
     return engine.engine["family"] == family and engine.source_sha256 == load_artifact(source).sha256
+
+
+def _gpu() -> dict[str, Any]:
+    """What is known of the GPU here; nothing where there is none."""
+    return gpu_description() if no_gpu_reason() is None else {}
