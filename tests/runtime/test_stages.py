@@ -8,7 +8,8 @@ from edgekd_runtime.cases import Case
 from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Parts, Timing, Turn, device_warnings, measure, summarise
 from edgekd_runtime.stages import APART, STAGES, Replay, stage_calls, with_parts
-from edgekd_runtime.trt.cuda import Cuda, StepTimer
+from edgekd_runtime.trt.cuda import Cuda
+from edgekd_runtime.trt.steps import StepTimer
 from tests.runtime.models import SIZE, write_model
 
 
