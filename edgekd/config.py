@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from edgekd_runtime.errors import UsageError
 
@@ -44,6 +55,8 @@ class DataRecipe(Strict):
         scale: Range of the random scale.
         flip: Probability of a horizontal flip.
         color: Strength of brightness, contrast and saturation jitter, 0 = none.
+        blur: Probability of a Gaussian blur, σ from 0.1 to 2 pixels.
+        rare: Share of the crops that are drawn for a rare class instead of in turn: a sample that shows it, cut round one of its pixels.
         workers: Loader processes; one fewer than the cores, at most 4, where absent.
     """
 
@@ -57,6 +70,8 @@ class DataRecipe(Strict):
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     flip: float = Field(0.5, ge=0, le=1)
     color: float = Field(0.0, ge=0, lt=1)
+    blur: float = Field(0.0, ge=0, le=1)
+    rare: float = Field(0.0, ge=0, le=1)
     workers: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
@@ -113,33 +128,42 @@ class TeacherRecipe(Strict):
     consistency_from: float = Field(0.0, ge=0, le=1)
 
 
+ClassWeights = Annotated[
+    Annotated[list[NonNegativeFloat], Tag("list")] | Annotated[Literal["auto", "median-frequency", "effective-number"], Tag("name")],
+    Discriminator(lambda given: "list" if isinstance(given, (list, tuple)) else "name"),
+]
+
+
 class TaskRecipe(Strict):
     """The supervised loss and how its pixels are weighted.
 
     Attributes:
-        weighting: ``plain``, or ``difficulty`` (RDD).
+        weighting: ``plain``, ``ohem`` (only the pixels that are hard for the model itself), or ``difficulty`` (RDD).
         auxiliary: Weight of the auxiliary head's loss.
-        class_weights: One weight a class.
+        class_weights: One weight a class, or computed from the training split's labels: ``median-frequency`` (also ``auto``) or
+            ``effective-number``.
         class_weighting: RDD: ``both`` weighs the classes in TFE and TSE, whose means divide by the number of pixels; ``code`` in TSE
             alone, whose mean divides by the sum of the weights, as the public code has it.
         group: Images over which means are taken and RDD's hard pixels are found, as on one GPU in the papers; None = the whole batch,
             over all processes.
+        dice: Weight of the dice loss of the main head; 0 = none.
         detail: Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published.
         warmup: RDD: share of the run that is teacher-full evaluated (TFE).
         difficulty_map: RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability.
         kl: RDD: direction of the TFE divergence; ``code`` is KL(aux‖main), ``paper`` KL(main‖aux).
         mode: RDD: which hard pixels count in TSE.
-        threshold: RDD: probability at or below which a pixel is hard.
-        min_kept: RDD: pixels an image kept at least; ``paper`` fixes the threshold (0).
+        threshold: RDD, OHEM: probability of its label at or below which a pixel is hard.
+        min_kept: RDD, OHEM: pixels an image kept at least; ``paper`` fixes the threshold (0).
         reduction: RDD: ``kept`` averages over the kept pixels (code), ``all`` over all of them (paper).
         blend: RDD: after warm-up blend α·TFE + (1−α)·TSE, α falling linearly from 1 to 0.
     """
 
-    weighting: Literal["plain", "difficulty"] = "plain"
+    weighting: Literal["plain", "ohem", "difficulty"] = "plain"
     auxiliary: float = Field(0.4, ge=0)
-    class_weights: list[NonNegativeFloat] | None = None
+    class_weights: ClassWeights | None = None
     class_weighting: Literal["both", "code"] = "both"
     group: int | None = Field(None, ge=1)
+    dice: float = Field(0.0, ge=0)
     detail: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
@@ -193,7 +217,7 @@ class TrainRecipe(Strict):
         clip_norm: Gradient norm limit; None = none.
         precision: ``32``, ``bf16`` or ``16`` (with a loss scaler).
         channels_last: Memory layout.
-        ema: Decay of the averaged weights that are evaluated and kept as best; None = none.
+        ema: Decay of the averaged weights that are evaluated and kept as best, at step t at most (1 + t)/(10 + t); None = none.
         start: A trained run or ``.safetensors`` file whose weights training starts from.
         fake_quant: Quantisation-aware training with this many bits a weight, batch norm frozen; None = none.
         seed: Of weights, order, augmentation and noise.
@@ -293,13 +317,27 @@ def validate(model: type[Model], document: dict[str, Any], source: str) -> Model
         return model.model_validate(document)
     except ValidationError as error:
         fault = error.errors()[0]
-        keys = [str(part) for part in fault["loc"]]
+        keys = _without_tags(fault["loc"], document)
         if fault["type"] == "extra_forbidden":
             hint = nearest(keys[-1], _fields_at(model, keys[:-1]))
             raise UsageError(f"{source}: unknown key {'.'.join(keys)!r}{hint}") from error
         message = fault["msg"].removeprefix("Value error, ")
         given = "" if fault["type"] == "missing" or isinstance(fault["input"], dict) else f", not {fault['input']!r}"
         raise UsageError(": ".join([source, *filter(None, [".".join(keys)]), f"{message[0].lower()}{message[1:]}{given}."])) from error
+
+
+def _without_tags(location: tuple[int | str, ...], document: Any) -> list[str]:
+    """The keys that a location has in the document; pydantic also names which form of a union it tried."""
+    keys = []
+    for part in location:
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, (list, tuple)) and isinstance(part, int):
+            document = document[part] if part < len(document) else None
+        elif document is not None:
+            continue
+        keys.append(str(part))
+    return keys
 
 
 def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:

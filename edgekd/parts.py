@@ -11,7 +11,10 @@ from edgekd_runtime.errors import UsageError
 
 def student_part(recipe: Recipe) -> Recipe:
     """The baseline: the student alone on the labels."""
-    task = TaskRecipe(auxiliary=recipe.task.auxiliary, class_weights=recipe.task.class_weights, detail=recipe.task.detail)
+    own = {"auxiliary", "class_weights", "dice", "detail"}
+    if recipe.task.weighting == "ohem":
+        own |= {"weighting", "threshold", "min_kept", "group"}
+    task = TaskRecipe(**recipe.task.model_dump(include=own))
     return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
 
 
@@ -39,17 +42,26 @@ def distillation_part(recipe: Recipe) -> Recipe:
     """The student under its teacher.
 
     Raises:
-        UsageError: If a transfer or one of its options is unknown.
+        UsageError: If a transfer or one of its options is unknown, or the task chooses every pixel.
     """
     for transfer in recipe.transfer:
         transfer_class(transfer)
+    check_task(recipe)
+    return recipe.model_copy(update={"objective": "distillation"})
+
+
+def check_task(recipe: Recipe) -> None:
+    """Refuse a choice of hard pixels that would choose all of them.
+
+    Raises:
+        UsageError: With what to set.
+    """
     height, width = recipe.data.crop or recipe.data.size
-    if recipe.task.weighting == "difficulty" and recipe.task.min_kept >= height * width:
+    if recipe.task.weighting != "plain" and recipe.task.min_kept >= height * width:
         raise UsageError(
-            f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so none would be relatively hard; "
+            f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so its choice of hard ones means nothing; "
             f"set task.min_kept={height * width // 20}, a twentieth of them, as the paper's 25000 are of 512x1024."
         )
-    return recipe.model_copy(update={"objective": "distillation"})
 
 
 def quantised_fine_tuning(run: Path, method: str | None = None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from lightning_fabric import Fabric
 from edgekd.config import Recipe
 from edgekd.console import note, progress
 from edgekd.data import open_split
+from edgekd.data.balance import with_class_weights
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Network, build_network, load_network
 from edgekd.models.backbone import scale_extra_inputs
-from edgekd.parts import distillation_part, essence, teacher_part, with_teacher_run
+from edgekd.parts import check_task, distillation_part, essence, teacher_part, with_teacher_run
 from edgekd.runs import Run, home_of, open_run
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
@@ -80,6 +81,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     Raises:
         EdgeKDError: What went wrong, in a sentence.
     """
+    check_task(recipe)
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     run = Run(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
@@ -87,6 +89,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
             raise UsageError(f"{folder} is this run's own {name}, and would be written over; choose another --out.")
     if not resume:
         run.refuse_if_taken(overwrite)
+    recipe = with_class_weights(recipe)
     fabric = launch(recipe.train)
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
@@ -145,7 +148,7 @@ def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bo
     Returns:
         The resolved recipe, with `teacher.run`.
     """
-    recipe = distillation_part(recipe)
+    recipe = with_class_weights(distillation_part(recipe))
     if recipe.teacher.run is None:
         if not resume:
             Run(folder).refuse_if_taken(overwrite)

@@ -47,6 +47,10 @@ def test_assignments_are_yaml():
         ("train.seed=9223372036854775807", r"train.seed: input should be less than 4294967296"),
         ("task.class_weights=[1,-1]", r"task.class_weights.1: input should be greater than or equal to 0"),
         ("task.class_weights=[0,0]", r"class_weights are all 0"),
+        (
+            "task.class_weights=median",
+            r"task.class_weights: input should be 'auto', 'median-frequency' or 'effective-number', not 'median'",
+        ),
         ("transfer=[{method: cwd, weight: .inf}]", r"weight: input should be a finite number"),
         ("teacher.model.nam=x", r"unknown key 'teacher.model.nam'; did you mean 'name'"),
     ],

@@ -12,8 +12,10 @@ from threading import Thread
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
+from torchvision.transforms import v2
 
 from edgekd.config import DataRecipe, TrainRecipe
+from edgekd.data.balance import RareClasses, count_pixels
 from edgekd.data.layout import Layout
 from edgekd.data.transforms import to_tensors, train_transform
 from edgekd_runtime.errors import EdgeKDError
@@ -31,17 +33,27 @@ class TrainSet(Dataset[Pair]):
     """
 
     def __init__(self, layout: Layout, data: DataRecipe, seed: int) -> None:
-        self._layout, self._transform, self._seed = layout, train_transform(data), seed
+        self._layout, self._transform, self._seed, self._share = layout, train_transform(data), seed, data.rare
+        if data.rare:
+            self._rare = RareClasses(count_pixels(layout, data))
+            self._rare_transform = train_transform(data, torch.from_numpy(self._rare.chances))
 
     def __getitem__(self, position: int) -> Pair:
-        epoch, offset = divmod(position, len(self._layout))
-        index = int(_order(len(self._layout), self._seed, epoch)[offset])
+        index, transform = self._chosen(position)
         sample = self._layout.read(index)
         before = torch.get_rng_state()
         torch.default_generator.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
-        image, label = self._transform(*to_tensors(sample))
+        image, label = transform(*to_tensors(sample))
         torch.set_rng_state(before)
         return image.as_subclass(torch.Tensor), label.as_subclass(torch.Tensor)
+
+    def _chosen(self, position: int) -> tuple[int, v2.Transform]:
+        """Which sample, and how it is cut: in turn and anywhere, or for a rare class."""
+        generator = np.random.default_rng([self._seed, position, 1])
+        if self._share and generator.random() < self._share and (rare := self._rare.draw(generator)) is not None:
+            return rare, self._rare_transform
+        epoch, offset = divmod(position, len(self._layout))
+        return int(_order(len(self._layout), self._seed, epoch)[offset]), self._transform
 
     def __getitems__(self, positions: list[int]) -> list[Pair] | EdgeKDError:
         try:

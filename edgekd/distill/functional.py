@@ -6,6 +6,7 @@ Logits are B×C×h×w, features B×A×h×w, labels B×H×W with 255 = ignore.
 from edgekd.distill.at import attention_transfer
 from edgekd.distill.cirkd import cross_image_similarity, memory_similarity
 from edgekd.distill.cwd import channel_kd
+from edgekd.distill.dice import dice_loss
 from edgekd.distill.dsd import double_similarity
 from edgekd.distill.fakd import augmented_channel_kd, augmented_pixel_kd
 from edgekd.distill.fitnet import hint
@@ -24,6 +25,7 @@ __all__ = [
     "augmented_pixel_kd",
     "channel_kd",
     "cross_image_similarity",
+    "dice_loss",
     "double_similarity",
     "hard_pixels",
     "hint",

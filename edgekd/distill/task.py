@@ -1,4 +1,4 @@
-"""The supervised loss, with the pixels' weights: plain, or RDD's relative difficulty."""
+"""The supervised loss, with the pixels' weights: plain, the model's hard pixels, or RDD's relative difficulty."""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe
-from edgekd.distill.rdd import agreement_loss, class_weights_at, pixel_cross_entropy, relative_difficulty_loss, teacher_agreement
+from edgekd.distill.dice import dice_loss
+from edgekd.distill.rdd import (
+    agreement_loss,
+    class_weights_at,
+    hard_from_loss,
+    pixel_cross_entropy,
+    relative_difficulty_loss,
+    teacher_agreement,
+)
 from edgekd.distill.reduce import each_process_alone, weighted_mean
 from edgekd.models import SegOutput
 from edgekd_runtime.classes import IGNORE
@@ -16,7 +24,7 @@ Parts = dict[str, Tensor]
 
 
 class TaskLoss(nn.Module, ABC):
-    """Cross entropy of the main head + a·cross entropy of the auxiliary head, each over its own pixel weights.
+    """Cross entropy of the main head + a·cross entropy of the auxiliary head, each over its own pixel weights; dice where it is on.
 
     Args:
         recipe: Weights and weighting.
@@ -31,13 +39,15 @@ class TaskLoss(nn.Module, ABC):
     def __init__(self, recipe: TaskRecipe, num_classes: int) -> None:
         super().__init__()
         weights = recipe.class_weights
+        if isinstance(weights, str):
+            raise UsageError(f"task.class_weights is still {weights!r}; edgekd.data.balance computes the numbers from a training split.")
         if weights is not None and len(weights) != num_classes:
             raise UsageError(f"task.class_weights has {len(weights)} values for {num_classes} classes; give one a class.")
         self.recipe = recipe
         self.register_buffer("class_weights", torch.tensor(weights) if weights else None, persistent=False)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
-        """Loss parts, already weighted: ``task`` and, with an auxiliary head, ``auxiliary``.
+        """Loss parts, already weighted: ``task``, with an auxiliary head ``auxiliary``, and ``dice`` where it is on.
 
         Raises:
             UsageError: If a process's images are no whole number of groups.
@@ -61,10 +71,11 @@ class TaskLoss(nn.Module, ABC):
             aux_teacher = None if teacher is None else teacher.logits if teacher.aux_logits is None else teacher.aux_logits
             heads["auxiliary"] = (self.recipe.auxiliary, student.aux_logits, aux_teacher)
         prepared = self.prepare(teacher, labels, progress)
-        return {
+        parts = {
             name: weight * self.reduce(logits, of_teacher, labels, prepared, progress)
             for name, (weight, logits, of_teacher) in heads.items()
         }
+        return parts | {"dice": self.recipe.dice * dice_loss(student.logits, labels)} if self.recipe.dice else parts
 
     def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Tensor | None:
         """What both heads share in a step."""
@@ -85,7 +96,18 @@ class PlainTask(TaskLoss):
 
     def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
         loss = pixel_cross_entropy(logits, labels)
-        return weighted_mean(loss, class_weights_at(labels, self.class_weights, loss) * (labels != IGNORE))
+        return weighted_mean(loss, class_weights_at(labels, self.class_weights, loss) * self.choose(loss, labels))
+
+    def choose(self, loss: Tensor, labels: Tensor) -> Tensor:
+        """Pixels that count, bool B×H×W."""
+        return labels != IGNORE
+
+
+class HardTask(PlainTask):
+    """Online hard example mining (Shrivastava et al. 2016): the mean over the pixels that are hard for the model, each head's its own."""
+
+    def choose(self, loss: Tensor, labels: Tensor) -> Tensor:
+        return hard_from_loss(loss, labels != IGNORE, self.recipe.threshold, self.recipe.min_kept * len(labels))
 
 
 class DifficultyTask(TaskLoss):
@@ -129,4 +151,4 @@ MISSING_MAP = (
     "RDD compares the teacher's two heads, and this teacher has no auxiliary head: "
     "train one with auxiliary: true, or set task.difficulty_map=confidence."
 )
-TASKS: dict[str, type[TaskLoss]] = {"plain": PlainTask, "difficulty": DifficultyTask}
+TASKS: dict[str, type[TaskLoss]] = {"plain": PlainTask, "ohem": HardTask, "difficulty": DifficultyTask}

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgekd.config import Recipe
 from edgekd.console import Update, duration, note, progress
@@ -22,6 +21,7 @@ from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.task import Parts
 from edgekd.models import Network, NetworkFile, save_network
 from edgekd.runs import Run
+from edgekd.train.average import moving_average
 from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
@@ -82,9 +82,7 @@ class Trainer:
         if len(optimizers) > 1 and self.train.precision == "16":
             raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
-        self.average = (
-            AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(self.train.ema), use_buffers=True) if self.train.ema else None
-        )
+        self.average = moving_average(self.student, self.train.ema) if self.train.ema else None
         self._writer: Any = None
 
     @property

@@ -10,6 +10,7 @@ from edgekd.distill.methods import METHODS
 from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
 from edgekd.distill.registry import TRANSFERS, transfer_class, transfer_names
 from edgekd.distill.resize import upsample
+from edgekd.distill.task import TASKS
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
 from edgekd.models.backbone import scale_extra_inputs
@@ -75,9 +76,39 @@ def test_plain_task_is_torchs_cross_entropy(batch):
             torch.testing.assert_close(parts[name], factor * F.cross_entropy(full, batch[1], weight, ignore_index=255))
 
 
+@pytest.mark.parametrize(("threshold", "kept"), [(0.2, 0), (0.1, 2000)])
+def test_ohem_is_torchs_cross_entropy_over_the_hard_pixels(batch, threshold, kept):
+    model, labels = student().eval(), batch[1]
+    weights = torch.tensor([0.5, 1.0, 2.0, 1.5, 0.7])
+    recipe = TaskRecipe(weighting="ohem", threshold=threshold, min_kept=kept, class_weights=weights.tolist())
+    parts = Supervised(model, recipe).eval()(*batch, 0.0)
+    output = model(model.normalize(batch[0]))
+    for name, logits, factor in (("task", output.logits, 1.0), ("auxiliary", output.aux_logits, 0.4)):
+        full = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True)
+        p = full.softmax(1).gather(1, labels.clamp_max(C - 1)[:, None])[:, 0]
+        limit = max(threshold, float(p[labels != 255].sort().values[kept * len(labels) - 1])) if kept else threshold
+        hard = (labels != 255) & (p <= limit)
+        assert 0 < int(hard.sum()) < int((labels != 255).sum())
+        expected = factor * F.cross_entropy(full, labels.masked_fill(~hard, 255), weights, ignore_index=255)
+        torch.testing.assert_close(parts[name], expected)
+
+
+def test_dice_stands_beside_every_weighting(batch):
+    for weighting in TASKS:
+        objective = Distillation(student(), Teacher(teacher()), TaskRecipe(weighting=weighting, dice=0.5), [])
+        parts = objective.train()(*batch, 0.5)
+        assert set(parts) == {"task", "auxiliary", "dice"} and 0 < float(parts["dice"].detach()) < 0.5
+
+
 def test_nothing_labelled_costs_nothing(batch):
-    parts = Supervised(student(), TaskRecipe())(batch[0], torch.full_like(batch[1], 255), 0.0)
-    assert float(parts["task"].detach()) == 0
+    for weighting in ("plain", "ohem"):
+        parts = Supervised(student(), TaskRecipe(weighting=weighting, dice=1.0))(batch[0], torch.full_like(batch[1], 255), 0.0)
+        assert float(parts["task"].detach()) == 0 == float(parts["dice"].detach())
+
+
+def test_weights_by_name_are_computed_before_the_loss_is_built():
+    with pytest.raises(UsageError, match="still 'auto'"):
+        Supervised(student(), TaskRecipe(class_weights="auto"))
 
 
 def test_rdd_follows_its_schedule(batch):

@@ -22,6 +22,7 @@ LOGITS = {
     "pd": lambda s, t, y: L.pixel_kd(s, t, 2.0),
     "cwd": lambda s, t, y: L.channel_kd(s, t),
     "csd": lambda s, t, y: L.double_similarity([s, s, s], [t, t, t])[1],
+    "dice": lambda s, t, y: L.dice_loss(s, y),
     "tse": lambda s, t, y: L.relative_difficulty_loss(s, t, y, "or"),
     "fakd-pd": lambda s, t, y: L.augmented_pixel_kd(s, t, y, WEIGHT.to(s), VARIANCE.to(s), 0.7),
     "fakd-pd-full": lambda s, t, y: L.augmented_pixel_kd(s, t, y, WEIGHT.to(s), FULL.to(s), 0.7),
@@ -87,6 +88,23 @@ def test_ignored_pixels_are_inert_in_the_task_weighting():
     other = torch.where((LABELS == 255)[:, None], rand(B, C, 2 * H, 2 * W) * 100, s)
     for mode in ("xor", "or", "and", "ohem"):
         torch.testing.assert_close(L.relative_difficulty_loss(s, t, LABELS, mode), L.relative_difficulty_loss(other, t, LABELS, mode))
+    torch.testing.assert_close(L.dice_loss(s, LABELS), L.dice_loss(other, LABELS))
+
+
+def test_dice_is_the_overlap_image_by_image_and_class_by_class():
+    s = rand(B, C, H, W)
+    labels = LABELS.clone()
+    labels[1] = 255
+    p = F.interpolate(s, labels.shape[-2:], mode="bilinear", align_corners=True).softmax(1)
+    losses = []
+    for b in range(B):
+        for c in labels[b][labels[b] < C].unique().tolist():
+            own = p[b, c][labels[b] < C]
+            is_c = (labels[b] == c)[labels[b] < C].double()
+            losses.append(1 - (2 * (own * is_c).sum() + 1) / (own.sum() + is_c.sum() + 1))
+    torch.testing.assert_close(L.dice_loss(s, labels), torch.stack(losses).mean())
+    right = 100.0 * F.one_hot(LABELS.clamp_max(C - 1), C).permute(0, 3, 1, 2).double()
+    assert float(L.dice_loss(right, LABELS)) < 1e-12 and float(L.dice_loss(-right, LABELS)) > 0.9
 
 
 @pytest.mark.parametrize("labels", [torch.full_like(LABELS, 255), torch.zeros_like(LABELS)], ids=["all ignored", "one class"])
@@ -119,7 +137,7 @@ def test_fakd_pd_stays_exact_where_the_shifts_fail():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
 def test_labels_of_any_integer_type_give_the_same(dtype):
     s, t = rand(B, C, H, W), rand(B, C, H, W)
-    for name in ("tse", "ifvd", "fakd-pd", "fakd-cwd"):
+    for name in ("dice", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
         torch.testing.assert_close(ALL[name](s, t, LABELS.to(dtype)), ALL[name](s, t, LABELS))
     at_size = LABELS[:, ::2, ::2]
     torch.testing.assert_close(ALL["fakd-cwd"](s, t, at_size.to(dtype)), ALL["fakd-cwd"](s, t, at_size))
@@ -136,7 +154,7 @@ def test_labels_of_any_integer_type_give_the_same(dtype):
 def test_labels_that_are_no_class_are_ignored():
     s, t = rand(B, C, H, W), rand(B, C, H, W)
     strange = torch.where(LABELS == 255, C, LABELS)
-    for name in ("tse", "ifvd", "fakd-pd", "fakd-cwd"):
+    for name in ("dice", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
         torch.testing.assert_close(ALL[name](s, t, strange), ALL[name](s, t, LABELS))
 
 

@@ -48,6 +48,7 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny
     """SIGKILL in the middle, then --resume: weights, optimisers, averages, statistics, random state and log are equal."""
     extra = ["--set", "train.ema=0.9", "--set", "train.steps=40", "--set", "train.val_every=5", "--set", "data.workers=1"]
     extra += ["--set", "train.accelerator=cpu"]  # a GPU adds gradients in an order of its own
+    extra += ["--set", "data.rare=0.5", "--set", "data.blur=0.5", "--set", "task.class_weights=auto"]
     method = ["--set", "transfer=[{method: fakd-cwd}]"]
     pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     base = [sys.executable, "-m", "edgekd", "distill", "--recipe", tiny_file, "--teacher", tmp_path / "teacher", *extra, *method]
@@ -85,13 +86,14 @@ def run_torchrun(processes, recipe_file, out, *extra):
 
 
 RDD = ["task.weighting=difficulty", "task.warmup=0.25", "task.min_kept=400", "task.threshold=0.01"]  # so low that min_kept decides
+HARD = ["task.weighting=ohem", "task.threshold=0.01", "task.min_kept=400", "task.dice=1", "task.class_weights=auto", "data.rare=0.5"]
 LAD = ["teacher.label_assisted=true", "teacher.model=null", "teacher.steps=4"]
 
 
 @pytest.mark.parametrize(
     ("methods", "settings"),
     [
-        (["cwd", "fakd-cwd", "skds", "fitnet"], []),
+        (["cwd", "fakd-cwd", "skds", "fitnet"], HARD),
         (["fakd-pd", "ifvd", "at", "dsd"], []),
         (["pd", "cirkd"], RDD),
         (["cwd", "adversarial"], LAD),
