@@ -86,7 +86,7 @@ def test_ohem_is_torchs_cross_entropy_over_the_hard_pixels(batch, threshold, kep
     for name, logits, factor in (("task", output.logits, 1.0), ("auxiliary", output.aux_logits, 0.4)):
         full = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True)
         p = full.softmax(1).gather(1, labels.clamp_max(C - 1)[:, None])[:, 0]
-        limit = max(threshold, float(p[labels != 255].sort().values[kept * len(labels) - 1])) if kept else threshold
+        limit = max(threshold, float(p.detach()[labels != 255].sort().values[kept * len(labels) - 1])) if kept else threshold
         hard = (labels != 255) & (p <= limit)
         assert 0 < int(hard.sum()) < int((labels != 255).sum())
         expected = factor * F.cross_entropy(full, labels.masked_fill(~hard, 255), weights, ignore_index=255)
