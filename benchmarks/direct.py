@@ -69,6 +69,20 @@ def double_similarity(s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
     return torch.stack(pixel).mean() + (grams[0] - grams[1]).square().mean()
 
 
+def pearson(x: Tensor, y: Tensor) -> Tensor:
+    """Correlation of two vectors, from their covariance and standard deviations."""
+    x, y = x - x.mean(), y - y.mean()
+    return (x * y).mean() / (x.square().mean() * y.square().mean()).sqrt()
+
+
+def correlation_kd(z: Tensor, t: Tensor, inter: float = 1.0, intra: float = 1.0) -> Tensor:
+    """DIST: pixel after pixel over the classes, then class after class over all pixels."""
+    q, p = (x.softmax(1).permute(0, 2, 3, 1).flatten(0, 2) for x in (z, t))
+    pixels = torch.stack([1 - pearson(*pair) for pair in zip(q, p, strict=True)]).mean()
+    classes = torch.stack([1 - pearson(*pair) for pair in zip(q.T, p.T, strict=True)]).mean()
+    return inter * pixels + intra * classes
+
+
 def resized(logits: Tensor, labels: Tensor) -> Tensor:
     """Probabilities at label size."""
     return F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True).softmax(1)

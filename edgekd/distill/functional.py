@@ -7,6 +7,7 @@ from edgekd.distill.at import attention_transfer
 from edgekd.distill.cirkd import cross_image_similarity, memory_similarity
 from edgekd.distill.cwd import channel_kd
 from edgekd.distill.dice import dice_loss
+from edgekd.distill.dist import correlation_kd
 from edgekd.distill.dsd import double_similarity
 from edgekd.distill.fakd import augmented_channel_kd, augmented_pixel_kd
 from edgekd.distill.fitnet import hint
@@ -24,6 +25,7 @@ __all__ = [
     "augmented_channel_kd",
     "augmented_pixel_kd",
     "channel_kd",
+    "correlation_kd",
     "cross_image_similarity",
     "dice_loss",
     "double_similarity",

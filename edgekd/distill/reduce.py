@@ -44,6 +44,15 @@ def sum_over_processes(value: Tensor) -> Tensor:
     return value
 
 
+def sum_with_gradient(value: Tensor) -> Tensor:
+    """The sum of `value` over all processes; what all of them make of it has its whole gradient after DDP's average."""
+    if world_size() == 1:
+        return value
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(value)
+
+
 def gather_over_processes(value: Tensor) -> Tensor:
     """The values of all processes, of equal shapes, joined along the first dimension in rank order; without a gradient."""
     value = value.detach()

@@ -12,6 +12,7 @@ from edgekd.distill.adversarial import Adversarial
 from edgekd.distill.at import AttentionTransfer
 from edgekd.distill.cirkd import CrossImageSimilarity
 from edgekd.distill.cwd import ChannelKD
+from edgekd.distill.dist import CorrelationKD
 from edgekd.distill.dsd import DoubleSimilarity
 from edgekd.distill.fakd import AugmentedChannelKD, AugmentedPixelKD
 from edgekd.distill.fitnet import FitNet
@@ -33,6 +34,7 @@ TRANSFERS: dict[str, type[Transfer]] = {
     "at": AttentionTransfer,
     "dsd": DoubleSimilarity,
     "fitnet": FitNet,
+    "dist": CorrelationKD,
     "adversarial": Adversarial,
 }
 

@@ -21,6 +21,7 @@ FULL = torch.einsum("cab,cdb->cad", M := rand(C, A, A), M)
 LOGITS = {
     "pd": lambda s, t, y: L.pixel_kd(s, t, 2.0),
     "cwd": lambda s, t, y: L.channel_kd(s, t),
+    "dist": lambda s, t, y: L.correlation_kd(s, t, 2.0, 1.0, 1.5),
     "csd": lambda s, t, y: L.double_similarity([s, s, s], [t, t, t])[1],
     "dice": lambda s, t, y: L.dice_loss(s, y),
     "tse": lambda s, t, y: L.relative_difficulty_loss(s, t, y, "or"),
@@ -36,7 +37,7 @@ FEATURES = {
     "cirkd": lambda s, t, y: L.cross_image_similarity(s, t),
     "hint": lambda s, t, y: L.hint(s, t, torch.eye(s.shape[1], dtype=s.dtype)[:, :, None, None]),
 }
-ZERO_AT_IDENTITY = ["pd", "cwd", "csd", "at", "skds", "ifvd", "cirkd", "hint"]
+ZERO_AT_IDENTITY = ["pd", "cwd", "dist", "csd", "at", "skds", "ifvd", "cirkd", "hint"]
 ALL = LOGITS | FEATURES
 
 

@@ -95,7 +95,7 @@ LAD = ["teacher.label_assisted=true", "teacher.model=null", "teacher.steps=4"]
     [
         (["cwd", "fakd-cwd", "skds", "fitnet"], HARD),
         (["fakd-pd", "ifvd", "at", "dsd"], []),
-        (["pd", "cirkd"], RDD),
+        (["pd", "cirkd", "dist"], RDD),
         (["cwd", "adversarial"], LAD),
     ],
 )
