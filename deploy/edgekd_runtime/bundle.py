@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import atomic, decode, read_image, sha256, user_cache
 
 SCHEMA_VERSION = 1
@@ -40,6 +41,30 @@ class Bundle:
     def models(self) -> Path:
         """Folder of the exported models."""
         return self.folder / "models"
+
+    def model(self, name: str | None = None) -> Path:
+        """A model file by its folder's name or its precision.
+
+        Args:
+            name: Such as ``int8`` or ``int8-trt``. None = the engine that was built here last; without one FP32, which every
+                backend runs; without that the first.
+
+        Raises:
+            UsageError: If there is none, or the name fits several.
+        """
+        files = find_models(self.models)
+        if name is None:
+            engines = [file for file in files if file.suffix == ".engine"]
+            if engines:
+                return max(engines, key=lambda file: file.stat().st_mtime)
+            return next((file for file in files if load_artifact(file).precision == "fp32"), files[0])
+        named = [file for file in files if file.parent.name == name]
+        fitting = named or [file for file in files if load_artifact(file).precision == name]
+        if len(fitting) != 1:
+            here = ", ".join(dict.fromkeys(file.parent.name for file in files))
+            several = f"several models that are {name}: {', '.join(map(str, fitting))}" if fitting else f"no model {name}"
+            raise UsageError(f"The bundle has {several}; it has {here}, and --model takes a file too.")
+        return fitting[0]
 
     def image(self, index: int) -> Path:
         """File of a labelled image."""

@@ -28,6 +28,10 @@ class StoppedError(EdgeKDError):
     exit_code = 130
 
 
+class BrokenStreamError(EdgeKDError):
+    """A camera or a stream ended by itself; what came before is kept."""
+
+
 class GateError(EdgeKDError):
     """A quality gate was missed: parity, accuracy drop or latency budget."""
 

@@ -61,3 +61,13 @@ def _forget(terminals: Sequence[int]) -> None:
     for file in terminals:
         os.dup2(nowhere, file)
     os.close(nowhere)
+
+
+@contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Processes started meanwhile hear none of `SIGNALS`, which terminals and systemd send to all: they end when their input does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

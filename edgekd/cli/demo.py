@@ -12,11 +12,13 @@ from edgekd.cli.options import Number
 @click.argument("video")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Exported model.onnx, or the folder that holds it.")
 @click.option("--compare", type=click.Path(path_type=Path), help="A second model, drawn beside the first.")
-@click.option("--out", type=click.Path(path_type=Path), help="Video to write: .mp4, .avi, .mkv or .mov.")
+@click.option("--out", type=click.Path(path_type=Path), help="Video to write: .mp4, .mov, .mkv, .webm or .avi.")
 @click.option("--serve", "address", metavar="[HOST:]PORT", help="Show it live in the browser; to this machine alone without HOST.")
 @click.option("--smooth", type=Number(0.5, 1, True, True), help="Steady the classes over time by votes with this memory, e.g. 0.8.")
 @click.option("--opacity", type=Number(0, 1), default=0.5, show_default=True, help="Of the colours.")
 @click.option("--fps", type=Number(0.1, 1000), help="Frame rate of images, 25 where absent, or of a camera or stream.")
+@click.option("--tiles", metavar="RxC", help="Cut each frame into so many rows and columns, each seen at its own resolution, e.g. 2x2.")
+@click.option("--reconnect", type=Number(0, 86400), default=0.0, help="Seconds to try to open a camera or a stream again when it breaks.")
 @click.option("--backend", help="What runs the model; the file's usual one where absent.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
 @click.pass_context
@@ -30,16 +32,21 @@ def command(
     smooth: float | None,
     opacity: float,
     fps: float | None,
+    tiles: str | None,
+    reconnect: float,
     backend: str | None,
     threads: int,
 ) -> None:
     """Paint the classes over VIDEO, with a legend and each stage's time: into a file, live in the browser, or both.
 
     VIDEO is a video file, a folder of images, a quoted pattern such as 'frames/*.png', the number of a camera (0 is
-    the first), or the URL of a stream (rtsp://, http://).
+    the first), csi:NUMBER[@HxW] (a Jetson's own camera), gst:'PIPELINE' (what GStreamer reads), or the URL of a stream
+    (rtsp://, http://).
 
-    Ctrl-C keeps what was written, playable. It is how a camera or a stream ends, so the exit code is then 0; of a
-    file cut short it is 130.
+    Where ffmpeg is installed, .mp4 is H.264, which browsers play, and a file's sound is kept.
+
+    Ctrl-C, SIGTERM and SIGHUP keep what was written, playable. They are how a camera or a stream ends, so the exit
+    code is then 0; of a file cut short it is 130, and of a stream that breaks 1.
     """
     from edgekd.console import progress
     from edgekd_runtime.artifact import only_model
@@ -47,6 +54,7 @@ def command(
     from edgekd_runtime.cli.demo import live_page, told_interruption
     from edgekd_runtime.errors import StoppedError, UsageError
     from edgekd_runtime.video import demo
+    from edgekd_runtime.video.tiles import parse_tiles
 
     if out is None and address is None:
         raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
@@ -64,6 +72,8 @@ def command(
                     opacity=opacity,
                     smooth=smooth or 0.0,
                     fps=fps,
+                    tiles=parse_tiles(tiles) if tiles else (1, 1),
+                    reconnect_s=reconnect,
                     show=show,
                     progress=update,
                 )

@@ -104,17 +104,18 @@ class Camera(BaseHTTPRequestHandler):
         pass
 
 
-def test_ctrl_c_ends_a_stream_with_success(folder, tmp_path, start):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_a_stream_with_success(folder, tmp_path, start, number):
     server = HTTPServer(("127.0.0.1", 0), Camera)
     server.over = threading.Event()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    out = tmp_path / "out.avi"
+    out = tmp_path / "out.mp4"
     process = start(f"http://127.0.0.1:{server.server_address[1]}/", "--model", folder, "--out", out, "--serve", 0)
     url = re.search(r"http://\S+", process.stderr.readline())[0]
     with urllib.request.urlopen(url + "stream", timeout=30) as stream:
         for _ in range(20):
             stream.readline()
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         said, errors = process.communicate(timeout=30)
     server.over.set()
     server.shutdown()

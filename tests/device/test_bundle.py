@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,6 +63,26 @@ def test_every_verb(bundle, cache, tmp_path):
             write(np.full((40, 56, 3), 60 * index, np.uint8))
     on_device(bundle, "demo", tmp_path / "in.mp4", "--out", tmp_path / "out.mp4")
     assert len(list(VideoReader(tmp_path / "out.mp4"))) == 4
+
+
+def test_a_demo_takes_a_model_by_its_name_and_has_a_default(tmp_path, exported):
+    for name in ("fp32", "int8"):
+        (tmp_path / "export" / name).mkdir(parents=True)
+        (tmp_path / "export" / name / "model.onnx").write_bytes((exported / "fp32/model.onnx").read_bytes())
+        replace(load_artifact(exported / "fp32/model.onnx"), name=f"m {name}", precision=name).save(tmp_path / "export" / name)
+    write_bundle([tmp_path / "export"], tmp_path / "student.pyz")
+    unpacked = unpack(tmp_path / "student.pyz")
+    assert unpacked.model().parent.name == "fp32" and unpacked.model("int8").parent.name == "int8"
+    with pytest.raises(UsageError, match=r"no model fp16; it has fp32, int8"):
+        unpacked.model("fp16")
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((40, 56, 3), np.uint8))
+    said = on_device(tmp_path / "student.pyz", "demo", tmp_path / "*.png", "--out", tmp_path / "out.avi").stderr
+    assert "Model: fp32; the bundle also has int8 (--model NAME)" in said
+    on_device(tmp_path / "student.pyz", "demo", tmp_path / "*.png", "--model", "int8", "--out", tmp_path / "out.avi")
+    engine = unpacked.models / "0/int8-trt/model.engine"
+    engine.parent.mkdir()
+    engine.write_bytes(b"engine")
+    assert unpacked.model() == engine == unpacked.model("int8-trt") and unpacked.model("int8").suffix == ".onnx"
 
 
 def test_models_of_other_classes_are_not_scored_on_the_same_images(tmp_path):

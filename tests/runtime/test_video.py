@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -79,6 +80,18 @@ def test_ctrl_c_leaves_a_playable_file(tmp_path):
     assert len(list(VideoReader(tmp_path / "out.avi"))) == 4
 
 
+def test_ctrl_c_before_the_first_frame_leaves_no_file_and_an_earlier_one_alone(tmp_path):
+    write(tmp_path / "in.avi", 9, (48, 64))
+    (tmp_path / "out.mp4").write_bytes(b"earlier")
+
+    class AtOnce(Interrupted):
+        calls = 4
+
+    with pytest.raises(KeyboardInterrupt):
+        demo(AtOnce(), tmp_path / "in.avi", tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes() == b"earlier" and len(list(tmp_path.iterdir())) == 2
+
+
 def test_two_models_stand_side_by_side_under_one_legend(tmp_path):
     write(tmp_path / "in.avi", 3, (96, 160))
 
@@ -112,9 +125,9 @@ def test_the_source_is_not_written_over(tmp_path):
     assert (tmp_path / "in.avi").read_bytes() == before
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".webm"])
 def test_a_full_disk_is_told_and_an_earlier_video_stays(tmp_path, suffix):
-    """OpenCV's encoder says nothing; a limit on the size of files stands for the disk."""
+    """Not every encoder says something; a limit on the size of files stands for the disk."""
     target = tmp_path / f"out{suffix}"
     write(target, 3, (48, 64))
     before = target.read_bytes()
@@ -134,7 +147,7 @@ except EdgeKDError as error:
     sys.exit(str(error))
 """
     done = subprocess.run([sys.executable, "-c", program, target], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and f"Can't write all of {target}; free some space" in done.stderr
+    assert done.returncode == 1 and f"Can't write all of {target}" in done.stderr and "; free some space" in done.stderr, done.stderr
     assert target.read_bytes() == before and list(tmp_path.iterdir()) == [target]
 
 
@@ -158,8 +171,9 @@ def test_a_file_shown_alone_keeps_its_pace(tmp_path):
 
 def test_ctrl_c_is_the_end_of_a_camera(tmp_path, monkeypatch):
     write(tmp_path / "camera.avi", 9, (48, 64))
-    camera = CaptureReader(cv2.VideoCapture(str(tmp_path / "camera.avi")), "no camera", endless=True)
-    monkeypatch.setattr("edgekd_runtime.video.play.open_frames", lambda source, fps: camera)
+    camera = CaptureReader(cv2.VideoCapture(str(tmp_path / "camera.avi")), "no camera")
+    camera.info = replace(camera.info, endless=True, frames=0)
+    monkeypatch.setattr("edgekd_runtime.video.play.open_frames", lambda *asked: camera)
 
     assert demo(Interrupted(), "0", tmp_path / "out.avi")[0] == 4
     assert len(list(VideoReader(tmp_path / "out.avi"))) == 4

@@ -1,5 +1,7 @@
 """The live page, read by a plain HTTP client."""
 
+import contextlib
+import socket
 import threading
 import time
 import urllib.error
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.video.serve import VIEWERS, is_loopback, parse_address, serve
+from edgekd_runtime.video.serve import CONNECTIONS, VIEWERS, is_loopback, is_own_name, parse_address, serve
 
 
 def next_frame(stream):
@@ -101,6 +103,53 @@ def test_a_taken_port_is_named(page):
     port = int(url.rsplit(":", 1)[1].strip("/"))
     with pytest.raises(EdgeKDError, match=f"127.0.0.1:{port}.*choose another host or port"), serve(("127.0.0.1", port)):
         pass
+
+
+def ask(url, host):
+    """The status of a request for the page under a name."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Host": host})) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_another_sites_name_is_refused(page):
+    url = page[1]
+    port = url.rsplit(":", 1)[1].strip("/")
+    assert [ask(url, host) for host in (f"127.0.0.1:{port}", f"localhost:{port}", "[::1]")] == [200, 200, 200]
+    assert [ask(url, host) for host in ("evil.example", f"evil.example:{port}", "10.0.0.7", "localhost.evil.example", "")] == [421] * 5
+    assert is_own_name("10.0.0.7:80", "0.0.0.0") and is_own_name(socket.gethostname(), "0.0.0.0")
+    assert is_own_name("jetson.lan:8080", "jetson.lan") and not is_own_name("evil.example", "0.0.0.0")
+
+
+def test_no_other_site_shows_it_inside_its_own(feeding):
+    for path in ("", "stream"):
+        with urllib.request.urlopen(feeding + path, timeout=5) as reply:
+            assert reply.headers["X-Frame-Options"] == "DENY" and "frame-ancestors 'none'" in reply.headers["Content-Security-Policy"]
+            assert reply.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_headers_have_to_come_in_time(monkeypatch):
+    monkeypatch.setattr("edgekd_runtime.video.serve.PATIENCE_S", 0.6)
+    with serve(("127.0.0.1", 0)) as (_, url), socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1].strip("/")))) as slow:
+        begin = time.monotonic()
+        with contextlib.suppress(OSError):
+            slow.sendall(b"GET / HTTP/1.1\r\n")
+            while time.monotonic() - begin < 20:  # a letter at a time, each well within the patience
+                slow.sendall(b"X")
+                time.sleep(0.1)
+        assert time.monotonic() - begin < 10
+
+
+def test_more_connections_than_there_are_threads_for_are_closed(page, monkeypatch):
+    port = int(page[1].rsplit(":", 1)[1].strip("/"))
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+    time.sleep(0.3)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as more:
+        assert more.recv(1) == b""
+    for one in idle:
+        one.close()
 
 
 def test_addresses():

@@ -43,6 +43,7 @@ BACKENDS: dict[str, Backend] = {
 }
 USUAL = {".onnx": "onnxruntime-cpu"}
 """What runs a file where no backend is named; an engine's sidecar names its own."""
+MOST_THREADS = 1024
 DESCRIBED: dict[str, Callable[[Path], Artifact]] = {}
 """Suffix → what describes such files, where that is no sidecar: whoever adds backends of its own adds to all three."""
 
@@ -70,10 +71,12 @@ def open_session(model_file: Path, backend: str | None = None, threads: int = 0)
         threads: CPU threads; 0 = the backend's default.
 
     Raises:
-        UsageError: If the backend is unknown, or does not read such files.
+        UsageError: If the backend is unknown or does not read such files, or there are more than `MOST_THREADS`.
         MissingError: If it is not installed or has no device here.
         EdgeKDError: If the model can't be loaded.
     """
+    if threads > MOST_THREADS:
+        raise UsageError(f"{threads} threads are more than the {MOST_THREADS} that any CPU here has use for; lower --threads.")
     artifact = describe(model_file)
     backend = backend or usual_backend(model_file, artifact)
     if backend not in BACKENDS:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.image import legend, overlay, text
-from edgekd_runtime.video.sources import Frame
+from edgekd_runtime.video.info import Frame
 
 
 class Canvas:

@@ -20,8 +20,13 @@ _END = object()
 
 
 @contextmanager
-def ahead(source: Iterable[T], depth: int = DEPTH) -> Iterator[Iterator[T]]:
+def ahead(source: Iterable[T], depth: int = DEPTH, leave: Callable[[], object] = lambda: None) -> Iterator[Iterator[T]]:
     """Yield the items of `source` in order, read by a thread that stays at most `depth` ahead.
+
+    Args:
+        source: Of the items.
+        depth: How many may wait.
+        leave: Called when the caller has enough, so that a source that waits for something gives up.
 
     Raises:
         BaseException: What `source` raised, after the items before it.
@@ -59,6 +64,7 @@ def ahead(source: Iterable[T], depth: int = DEPTH) -> Iterator[Iterator[T]]:
         yield items()
     finally:
         stop.set()
+        leave()
         thread.join()
 
 

@@ -1,23 +1,36 @@
 """Frames in the browser: one page with a Motion-JPEG stream, from the standard library's web server."""
 
 import ipaddress
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Thread
+from threading import BoundedSemaphore, Condition, Thread, Timer
+from typing import Any
 
 import cv2
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.video.sources import Frame
+from edgekd_runtime.video.info import Frame
 
 PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>edgekd demo</title><style>body{margin:0;background:#181818;display:grid;place-items:center;min-height:100vh}
 img{max-width:100%;max-height:100vh}</style><img src="stream" alt="live overlay"></html>"""
 VIEWERS = 8
+CONNECTIONS = 4 * VIEWERS
+"""Open at a time, whatever they ask for; more are closed at once."""
 QUALITY = 85
 PATIENCE_S = 10.0
 _BOUNDARY = "frame"
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""No other site shows the page or the stream inside its own."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -38,6 +51,29 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_own_name(header: str, host: str) -> bool:
+    """Whether a request's ``Host`` is this server: an address, this machine's name, or the name that it was started with.
+
+    A page elsewhere can make its own name point here and then read what is shown; such a request carries that page's name.
+    """
+    name = header.rpartition(":")[0] if header.rpartition(":")[2].isdecimal() else header
+    name = name.strip("[]").lower()
+    if name in ("localhost", host.strip("[]").lower()):
+        return True
+    if not is_address(name):
+        return name.partition(".")[0] == socket.gethostname().lower().partition(".")[0]
+    return is_loopback(name) or not is_loopback(host)
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class Live:
@@ -87,8 +123,23 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False  # a stalled viewer does not hold up the end
 
     def __init__(self, address: tuple[str, int], live: Live) -> None:
-        self.live = live
+        self.live, self.host = live, address[0]
+        self._free = BoundedSemaphore(CONNECTIONS)
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for it, unless there are too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The request, to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A viewer that closes its window is no error."""
@@ -98,9 +149,26 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = PATIENCE_S
 
+    def handle(self) -> None:
+        """One request, whose headers have to come in time: `timeout` alone is of each piece."""
+        self._late = Timer(PATIENCE_S, self._give_up)
+        self._late.daemon = True
+        self._late.start()
+        try:
+            super().handle()
+        finally:
+            self._late.cancel()
+
+    def _give_up(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
     def do_GET(self) -> None:
         """The page or the stream."""
-        if self.path == "/":
+        self._late.cancel()
+        if not is_own_name(self.headers.get("Host", ""), self.server.host):
+            self.send_error(421, "Open it by this machine's name or address")
+        elif self.path == "/":
             self._reply(200, "text/html; charset=utf-8", len(PAGE))
             self.wfile.write(PAGE)
         elif self.path != "/stream":
@@ -123,7 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, kind: str, length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Cache-Control", "no-store")
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
         if length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()

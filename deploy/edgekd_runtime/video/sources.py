@@ -1,29 +1,19 @@
 """Where frames come from: a video file, numbered images, a camera or a stream."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_image
+from edgekd_runtime.video.gstreamer import PipelineReader, csi_pipeline
+from edgekd_runtime.video.info import PATIENCE_S, Frame, FrameSource, VideoInfo
+from edgekd_runtime.video.reconnect import Reconnecting
 
-Frame = NDArray[np.uint8]
 USUAL_FPS = 25.0
-STREAM_TIMEOUT_MS = 10_000
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """Frame rate (1/s), frame count (0 where nobody says), (H, W) of a video, and whether only its viewer ends it."""
-
-    fps: float
-    frames: int
-    size: tuple[int, int]
-    endless: bool = False
 
 
 class ImageReader:
@@ -64,7 +54,7 @@ class CaptureReader:
         capture: Opened by OpenCV, or not.
         fps: Instead of the rate that the capture names. A file's own is its mean: where frames last for different
             times, the whole lasts as long as before and each frame equally long.
-        endless: It is a camera or a stream.
+        endless: It is a camera or a stream; one that names its number of frames is a file all the same.
         unopened: The sentence for a capture that gives no frame.
 
     Raises:
@@ -77,9 +67,9 @@ class CaptureReader:
         if self._first is None:
             raise EdgeKDError(unopened)
         found = capture.get(cv2.CAP_PROP_FPS)
-        count = 0 if endless else max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         height, width = self._first.shape[:2]
-        self.info = VideoInfo(fps or (found if 0 < found < 1000 else USUAL_FPS), count, (height, width), endless)
+        self.info = VideoInfo(fps or (found if 0 < found < 1000 else USUAL_FPS), count, (height, width), endless and not count)
 
     def __iter__(self) -> Iterator[Frame]:
         frame, ok = self._first, True
@@ -120,26 +110,55 @@ def open_camera(index: int, fps: float | None = None) -> CaptureReader:
 
 def open_stream(url: str, fps: float | None = None) -> CaptureReader:
     """The stream at a URL, given up after ten seconds of silence."""
-    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
-    unopened = f"{url} gives no picture; check the address, and that a player such as VLC can show it."
+    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1e3 * PATIENCE_S), cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1e3 * PATIENCE_S)]
+    unopened = f"{_without_password(url)} gives no picture; check the address, and that a player such as VLC can show it."
     return CaptureReader(cv2.VideoCapture(url, cv2.CAP_FFMPEG, patience), unopened, fps, endless=True)
 
 
-def open_frames(source: str | Path, fps: float | None = None) -> ImageReader | CaptureReader:
+def _endless(source: str, fps: float | None) -> Callable[[], FrameSource] | None:
+    """What opens a source that only its viewer ends; None where it is a file or images."""
+    if source.startswith("csi:"):
+        return lambda: PipelineReader(csi_pipeline(source[4:], fps), fps)
+    if source.startswith("gst:"):
+        return lambda: PipelineReader(source[4:], fps)
+    if "://" in source:
+        return lambda: open_stream(source, fps)
+    if source.isdecimal() and not Path(source).exists():
+        return lambda: open_camera(int(source), fps)
+    return None
+
+
+def _without_password(url: str) -> str:
+    """A URL as it may stand in a log."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def open_frames(source: str | Path, fps: float | None = None, reconnect_s: float = 0.0, say: Callable[[str], object] = _say) -> FrameSource:
     """The reader for a source.
 
     Args:
-        source: Video file, folder of images, a pattern with ``*``, number of a camera, or URL of a stream.
+        source: Video file, folder of images, a pattern with ``*``, number of a camera, ``csi:NUMBER[@HxW]`` (a Jetson's camera),
+            ``gst:PIPELINE`` (GStreamer), or URL of a stream.
         fps: Frame rate of images (25 where None), or of a camera or stream instead of what it says.
+        reconnect_s: Seconds to try to open a camera or a stream again when it breaks; 0 = that ends it.
+        say: Told in a sentence when it broke and when it is back.
 
     Raises:
-        UsageError: If a frame rate is given for a video file.
+        UsageError: If a frame rate or a reconnection is given for what has none.
         EdgeKDError: If it can't be opened.
     """
-    if "://" in str(source):
-        return open_stream(str(source), fps)
-    if str(source).isdecimal() and not Path(source).exists():
-        return open_camera(int(str(source)), fps)
+    open_endless = _endless(str(source), fps)
+    if open_endless is not None and (opened := open_endless()).info.endless:
+        name = _without_password(str(source))
+        return Reconnecting(f"Camera {name}" if name.isdecimal() else name, opened, open_endless, reconnect_s, say)
+    if reconnect_s:
+        raise UsageError(f"{source} is no camera and no stream, so there is nothing to reconnect to; leave --reconnect out.")
+    if open_endless is not None:
+        return opened
     if Path(source).is_dir() or "*" in str(source):
         return ImageReader(source, fps or USUAL_FPS)
     if fps is not None:
