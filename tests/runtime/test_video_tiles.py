@@ -1,5 +1,7 @@
 """Tiles: what they show fits together, whatever the frame's size."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def test_what_is_kept_covers_the_side_once_and_lies_in_what_is_seen(length, coun
     found = spans(length, count)
     assert [pixel for kept, _ in found for pixel in range(*kept)] == list(range(length))
     assert all(low <= kept_low and kept_high <= high for (kept_low, kept_high), (low, high) in found)
-    assert all(first[1][1] > second[1][0] for first, second in zip(found, found[1:], strict=False))  # neighbours overlap
+    assert all(first[1][1] > second[1][0] for first, second in pairwise(found))  # neighbours overlap
 
 
 @pytest.mark.parametrize("size", [(97, 121), (40, 60), (81, 122)])
