@@ -26,8 +26,8 @@ VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "4", "-crf", "10"
 FFMPEG = {".mp4": H264, ".mov": H264, ".mkv": H264, ".webm": VP8}
 SOUND = {".mp4": "aac", ".mov": "aac", ".mkv": "aac", ".webm": "libopus"}
 QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-HD_COLOURS = ("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p")
-HD_COLOURS += ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+_BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+HD_COLOURS = ("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", *_BT709)
 """As players take them to be; without saying so they would show other colours in large videos than in small ones."""
 
 
