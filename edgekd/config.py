@@ -92,6 +92,7 @@ class ModelRecipe(Strict):
         head_channels: Width of the head; None = the head's own.
         dropout: Before the classifier.
         batch_norm: ``train``, or ``freeze`` to keep the statistics and affine parameters of the pretrained backbone.
+        body: ``train``, or ``freeze`` to train the head alone: the pretrained body keeps its weights and statistics, without dropout.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ModelRecipe(Strict):
     head_channels: int | None = Field(None, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
     batch_norm: Literal["train", "freeze"] = "train"
+    body: Literal["train", "freeze"] = "train"
 
 
 class TeacherRecipe(Strict):
@@ -110,6 +112,8 @@ class TeacherRecipe(Strict):
         model: What `edgekd train --part teacher` trains; None = only `run` counts.
         run: A trained run folder or ``.safetensors`` file.
         steps: Steps of its training; None = `train.steps`.
+        window: While distilling, it looks at each crop through windows of this (H, W) whose outputs are averaged where they overlap, as a
+            transformer does that was trained on small images; None = at the whole crop.
         label_assisted: The student's architecture with the label as a fourth channel (LAD), instead of `model`.
         label_weights: LAD: class weights while distilling; ``normal`` draws fresh N(0, 1), ``table`` spaces them evenly over [−1.1, 1].
         label_start: LAD: standard deviation of the label channel's weights in the first convolution before training; 0.1 as published.
@@ -121,6 +125,7 @@ class TeacherRecipe(Strict):
     model: ModelRecipe | None = None
     run: str | None = None
     steps: int | None = Field(None, ge=1)
+    window: tuple[Side, Side] | None = None
     label_assisted: bool = False
     label_weights: Literal["normal", "table"] = "normal"
     label_start: float = Field(0.1, ge=0)

@@ -31,7 +31,7 @@ def teacher_part(recipe: Recipe) -> Recipe:
         "objective": "label-assisted" if teacher.label_assisted else "supervised",
         "method": "lad-teacher" if teacher.label_assisted else "teacher",
         "student": recipe.student if teacher.label_assisted else teacher.model,
-        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None}),
+        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None, "window": None}),
         "transfer": [],
         "train": recipe.train.model_copy(update={"steps": teacher.steps or recipe.train.steps, "start": None, "fake_quant": None}),
     }

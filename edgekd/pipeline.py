@@ -66,7 +66,7 @@ def load_teacher(recipe: Recipe, num_classes: int) -> Teacher:
     noiser = None
     if about.in_channels > 3:
         noiser = LabelNoiser(num_classes, weights=recipe.teacher.label_weights, sigma=DISTILL_SIGMA)
-    return Teacher(model, noiser, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer))
+    return Teacher(model, noiser, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer), window=recipe.teacher.window)
 
 
 def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> State:
@@ -94,6 +94,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
     _check_batch(recipe, objective.student, fabric.world_size)
+    check_frozen(recipe)
     if recipe.train.start and not resume:
         start_from(objective.student, Path(recipe.train.start))
     with _held(fabric, run):
@@ -127,6 +128,20 @@ def _check_batch(recipe: Recipe, student: Network, world: int) -> None:
         raise UsageError(
             f"{student.name} normalises a pooled 1×1 map, so each process needs two images or more at a time: raise train.batch_size."
         )
+
+
+def check_frozen(recipe: Recipe) -> None:
+    """Refuse to freeze a body that has not learnt anything.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    if recipe.student.body == "train":
+        return
+    if recipe.objective == "label-assisted":
+        raise UsageError("LAD's teacher learns a fourth input channel in its body; set student.body=train.")
+    if recipe.student.weights is None and recipe.train.start is None:
+        raise UsageError(f"The frozen body of {recipe.student.name} has no weights: set weights (timm, or a file) or train.start.")
 
 
 def start_from(student: Network, run: Path) -> None:
@@ -176,6 +191,8 @@ def check_before_teacher(recipe: Recipe) -> None:
     Raises:
         UsageError: With what to change.
     """
+    for part in (teacher_part(recipe), recipe):
+        check_frozen(part)
     num_classes = len(open_split(recipe).classes)
     bare: dict[str, Any] = {"weights": None}
     in_channels = 4 if recipe.teacher.label_assisted else 3

@@ -6,6 +6,7 @@ from torch import Tensor
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sample_seed
 from edgekd.distill.resize import upsample
+from edgekd.distill.windows import look_through
 from edgekd.models import Network, SegOutput
 
 
@@ -16,11 +17,14 @@ class Teacher:
         model: The segmenter; 4 input channels make it label-assisted.
         noiser: Gives the fourth channel of a label-assisted teacher.
         needs_auxiliary: Whether any loss reads its auxiliary logits; the head is dropped where none does.
+        window: It looks through windows of this (H, W); None = at the whole crop.
     """
 
-    def __init__(self, model: Network, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True) -> None:
+    def __init__(
+        self, model: Network, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True, window: tuple[int, int] | None = None
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.noiser = noiser
+        self.noiser, self.window = noiser, window
         if not needs_auxiliary:
             self.model.drop_auxiliary()
 
@@ -34,7 +38,7 @@ class Teacher:
         normal = self.model.normalize(image)
         if self.noiser is not None:
             normal = with_label(normal, self.noiser(labels, sample_seed(len(labels), labels.device)))
-        return self.model(normal)
+        return look_through(self.model, normal, self.window) if self.window else self.model(normal)
 
 
 def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 import edgekd.models.stdc  # noqa: F401  (registers its models with timm)
 from edgekd.config import nearest
 from edgekd.models.heads import Levels
+from edgekd.models.pyramid import STRIDES, SimplePyramid
 from edgekd.models.weights import read_weights
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -25,7 +27,11 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """timm feature extractor.
+    """timm feature extractor whose levels are at powers of two, for images of any size.
+
+    A plain vision transformer has one map; `SimplePyramid` makes the levels of it. Its patches are scaled to a power of two: of a network
+    with patches of 14 pixels, 16 pixels of the image become one patch. A network that does not take every size, or gives smaller maps than
+    ⌈size / stride⌉ (transformers, HRNet, ConvNeXt), sees the image filled up to a multiple of its coarsest stride with the mean colour.
 
     Args:
         name: timm model name.
@@ -34,6 +40,8 @@ class Backbone(nn.Module):
         weights: None, ``timm``, or the path of a local ImageNet checkpoint.
 
     Attributes:
+        net: The network of timm: what the weights are for.
+        pyramid: Levels of a plain transformer's map; None for every other network.
         levels: Channels and strides of the feature maps.
         mean, std: Normalisation of RGB in 0–1 that the weights expect.
 
@@ -57,21 +65,60 @@ class Backbone(nn.Module):
         elif weights is not None:
             options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": match_by_order(name, Path(weights))}}
         self.net = _create(name, options)
+        info: Any = self.net.feature_info
+        channels, strides = tuple(info.channels()), tuple(info.reduction())
+        self.pyramid, self._patch_scale = None, 1.0
+        if len(set(strides)) == 1:
+            stride = 2 ** round(math.log2(strides[0]))
+            self.pyramid, self._patch_scale = SimplePyramid(channels[-1], stride), strides[0] / stride
+            channels, strides = self.pyramid.channels, STRIDES
+        self.levels = Levels(channels, strides, parallel is not None)
+        self._channels_last = getattr(self.net, "output_fmt", "NCHW") in ("NHWC", Format.NHWC)
+        self._fills = self._has_to_fill(name, output_stride)
         if in_channels > 3:
             _widen_input(self.net, in_channels)
-        info: Any = self.net.feature_info
-        self.levels = Levels(tuple(info.channels()), tuple(info.reduction()), parallel is not None)
         config = getattr(self.net, "pretrained_cfg", None) or {}
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        if not self.levels.parallel:
-            return self.net(image)
-        # parallel branches only meet again at multiples of the coarsest stride
+        if not self._fills:
+            return self._maps(image)
         (height, width), strides = image.shape[-2:], self.levels.strides
-        maps = self.net(F.pad(image, (0, -width % strides[-1], 0, -height % strides[-1])))
+        maps = self._maps(F.pad(image, (0, -width % strides[-1], 0, -height % strides[-1])))
         return [x[..., : -(-height // stride), : -(-width // stride)] for x, stride in zip(maps, strides, strict=True)]
 
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        if self._patch_scale != 1:
+            size = [round(side * self._patch_scale) for side in image.shape[-2:]]
+            image = F.interpolate(image, size, mode="bilinear", align_corners=False)
+        maps = self.net(image)
+        if self._channels_last:
+            maps = [x.permute(0, 3, 1, 2) for x in maps]
+        return maps if self.pyramid is None else self.pyramid(maps[-1])
+
+    def _has_to_fill(self, name: str, output_stride: int | None) -> bool:
+        """Whether an image of any size has to be filled up; asked once per process of each network, with two small images."""
+        if (name, output_stride) not in _FILLS:
+            training = self.net.training
+            self.net.eval()
+            _FILLS[name, output_stride] = not self._takes((65, 97))
+            if _FILLS[name, output_stride] and not self._takes((64, 96)):
+                raise UsageError(f"{name} does not take images of every size; choose another backbone.")
+            self.net.train(training)
+        return _FILLS[name, output_stride]
+
+    @torch.no_grad()
+    def _takes(self, size: tuple[int, int]) -> bool:
+        """Whether an image of that size gives maps of ⌈size / stride⌉."""
+        try:
+            maps = self._maps(torch.zeros(1, 3, *size))
+        except (RuntimeError, AssertionError, ValueError, IndexError):
+            return False
+        return [tuple(x.shape[-2:]) for x in maps] == [tuple(-(-side // stride) for side in size) for stride in self.levels.strides]
+
+
+_FILLS: dict[tuple[str, int | None], bool] = {}
+"""Answers of `Backbone._has_to_fill`."""
 
 # of an ImageNet checkpoint the classifier is never used; timm warns of it as if the file did not fit
 logging.getLogger("timm.models._builder").addFilter(lambda record: not record.getMessage().startswith("Unexpected keys"))
@@ -79,7 +126,7 @@ logging.getLogger("timm.models._builder").addFilter(lambda record: not record.ge
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
     try:
-        net = timm.create_model(name, features_only=True, **options)
+        net = _any_size(name, options)
     except (TypeError, AssertionError, NotImplementedError) as error:
         if "output_stride" in options:
             raise UsageError(f"{name} can't change its output stride; leave output_stride out of the recipe.") from error
@@ -90,11 +137,21 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
         raise EdgeKDError(f"The weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
     except OSError as error:
         raise EdgeKDError(f"The weights of {name} can't be fetched from timm's hub; give a local file instead of `timm`.") from error
-    if getattr(net, "output_fmt", "NCHW") not in ("NCHW", Format.NCHW):
-        raise UsageError(f"{name} gives channels-last feature maps, which the heads don't read; choose a convolutional backbone.")
-    if not {4, 8} <= set(net.feature_info.reduction()):
-        raise UsageError(f"{name} has feature maps at strides {net.feature_info.reduction()} only; a segmenter needs 4 and 8 too.")
+    info: Any = net.feature_info
+    strides = info.reduction()
+    if not {4, 8} <= set(strides) and not (len(set(strides)) == 1 and 4 <= strides[0] <= 32):
+        raise UsageError(f"{name} has feature maps at strides {strides} only; a segmenter needs 4 and 8 too, or a single stride.")
     return net
+
+
+def _any_size(name: str, options: dict[str, Any]) -> nn.Module:
+    """With position embeddings and windows for images of any size, where the network has them and can."""
+    try:
+        return timm.create_model(name, features_only=True, dynamic_img_size=True, **options)
+    except TypeError as error:
+        if "dynamic_img_size" not in str(error):
+            raise
+    return timm.create_model(name, features_only=True, **options)
 
 
 @functools.cache

@@ -63,7 +63,7 @@ class Segmenter(Network):
 
     @property
     def body(self) -> list[nn.Module]:
-        return [self.backbone]
+        return [self.backbone.net]
 
     @property
     def quantised(self) -> list[nn.Module]:
@@ -85,7 +85,7 @@ class Segmenter(Network):
         self.auxiliary = None
 
     def deployable(self) -> nn.Module:
-        """Without the auxiliary head, its re-parameterised backbone (RepViT, MobileOne, …) fused: equal up to rounding."""
+        """Without the auxiliary head, what can be merged (RepViT, MobileOne, …, SegFormer's head) merged: equal up to rounding."""
         copy = deepcopy(self).eval()
-        reparameterize_model(copy.backbone, inplace=True)
+        reparameterize_model(copy, inplace=True)
         return nn.Sequential(OrderedDict(backbone=copy.backbone, head=copy.head, classifier=copy.classifier)).eval()

@@ -61,5 +61,10 @@ def freeze_batch_norm(module: nn.Module) -> None:
     """Put batch norms in eval mode for good and fix their parameters."""
     for norm in module.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-            norm.requires_grad_(False).eval()
-            norm.train = lambda mode=True, norm=norm: norm  # type: ignore[method-assign, misc]
+            freeze(norm)
+
+
+def freeze(module: nn.Module) -> None:
+    """Put a module and all in it in eval mode for good and fix its parameters."""
+    module.requires_grad_(False).eval()
+    module.train = lambda mode=True: module  # type: ignore[method-assign]

@@ -22,7 +22,7 @@ from edgekd.distill.task import Parts
 from edgekd.models import Network, NetworkFile, save_network
 from edgekd.runs import Run
 from edgekd.train.average import moving_average
-from edgekd.train.batch_norm import freeze_batch_norm, synchronise_batch_norm
+from edgekd.train.batch_norm import freeze, freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.interrupt import asked_to_end
@@ -74,6 +74,9 @@ class Trainer:
         elif recipe.student.batch_norm == "freeze":
             for part in objective.student.body:
                 freeze_batch_norm(part)
+        if recipe.student.body == "freeze":
+            for part in objective.student.body:
+                freeze(part)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
         self.objective = objective.to(memory_format=self.memory_format)

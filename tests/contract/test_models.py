@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import tests.models.small  # noqa: F401  (registers small transformers with timm)
 from edgekd import parts, pipeline
 from edgekd.export.onnx import OPSET, write_onnx
 from edgekd.models import Segmenter
@@ -19,8 +20,8 @@ from edgekd_calib.rules import tensorrt_faults
 from edgekd_runtime.errors import UsageError
 from tests.calib.test_rules import parsed_by_tensorrt
 
-# plain and dilated, deep stem; depth-wise; re-parameterised; concatenating; parallel branches
-BACKBONES = ["resnet10t", "mobilenetv4_conv_small_050", "repvit_m0_9", "stdc1", "hrnet_w18_small"]
+# plain and dilated, deep stem; depth-wise; re-parameterised; concatenating; parallel branches; a single map of 14-pixel patches
+BACKBONES = ["resnet10t", "mobilenetv4_conv_small_050", "repvit_m0_9", "stdc1", "hrnet_w18_small", "small_dinov2"]
 # every backbone that the papers' models need, each under a head that it is used with; every head is among them
 NAMED = [
     "psp-resnet18",
@@ -40,9 +41,24 @@ NAMED = [
     "lraspp-mobilenetv4_conv_small",
     "fcn-repvit_m0_9",
     "fpn-tf_efficientnet_lite0",
+    "segformer-convnext_atto",
+    "segformer-pvt_v2_b0",
+    "fcn-small_dinov3",
+    "deeplabv3plus-small_swin",
+    "fpn-vit_small_patch14_dinov2",
+    "fpn-swin_tiny_patch4_window7_224",
 ]
-SLOW = {"fcn-hrnet_w48"}  # a minute and 5 GB to export; its graph is W18's with more channels
-PAIRS = list(dict.fromkeys([*(f"{head}-{backbone}" for head, backbone in itertools.product(HEADS, BACKBONES)), *NAMED]))
+# a minute each to export; their graphs are those of the small ones, with more channels and blocks
+SLOW = {"fcn-hrnet_w48", "segformer-pvt_v2_b0", "fpn-vit_small_patch14_dinov2", "fpn-swin_tiny_patch4_window7_224"}
+MATRIX = [f"{head}-{backbone}" for head, backbone in itertools.product(HEADS, BACKBONES)]
+
+
+def marked(names):
+    """Each name once, the slow ones so."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in dict.fromkeys(names)]
+
+
+PAIRS = marked([*MATRIX, *NAMED])
 CLASSES = 5
 POOLING = {"psp", "deeplabv3", "deeplabv3plus", "stdc"}
 
@@ -118,7 +134,7 @@ def test_one_image_a_process_is_refused_before_training(head, tiny, tmp_path):
         pipeline.train(recipe, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), *NAMED])
+@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), *marked(NAMED)])
 def test_four_channels(name):
     model = build(name, in_channels=4)
     x = image(1, 4, 64, 64)
@@ -126,7 +142,7 @@ def test_four_channels(name):
     assert not torch.equal(model(x).logits, model(x * torch.tensor([1.0, 1, 1, 0])[:, None, None]).logits)
 
 
-@pytest.mark.parametrize("model", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMED], indirect=True)
+@pytest.mark.parametrize("model", marked(NAMED), indirect=True)
 def test_what_ships_runs_in_onnx_runtime_and_builds_in_tensorrt(model, tmp_path):
     import onnxruntime
 

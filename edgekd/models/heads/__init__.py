@@ -9,6 +9,7 @@ from edgekd.models.heads.isa import ISAHead
 from edgekd.models.heads.lraspp import LRASPPHead
 from edgekd.models.heads.ocr import OCRHead
 from edgekd.models.heads.psp import PSPHead
+from edgekd.models.heads.segformer import SegFormerHead
 from edgekd.models.heads.stdc import STDCHead
 
 HEADS: dict[str, type[Head]] = {
@@ -21,6 +22,7 @@ HEADS: dict[str, type[Head]] = {
     "stdc": STDCHead,
     "lraspp": LRASPPHead,
     "fpn": FPNHead,
+    "segformer": SegFormerHead,
 }
 
 __all__ = ["HEADS", "Head", "Levels"]
