@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 
-def pixel_kd(z: Tensor, t: Tensor) -> Tensor:
+def pixel_kd(z: Tensor, t: Tensor, temperature: float = 1.0) -> Tensor:
     """KL at every pixel from the two probabilities."""
-    q, p = (x.exp() / x.exp().sum(1, keepdim=True) for x in (z, t))
-    return (p * (p / q).log()).sum(1).mean()
+    q, p = (x / x.sum(1, keepdim=True) for x in ((z / temperature).exp(), (t / temperature).exp()))
+    return temperature**2 * (p * (p / q).log()).sum(1).mean()
 
 
 def channel_kd(z: Tensor, t: Tensor, temperature: float = 4.0) -> Tensor:
@@ -54,7 +54,7 @@ def pairwise_similarity(s: Tensor, t: Tensor) -> Tensor:
     return total / len(s)
 
 
-def double_similarity(s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
+def double_similarity(s: Sequence[Tensor], t: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Attention differences of each two stages, and the class-by-class inner products."""
     pixel = []
     for first, second in combinations(range(3), 2):
@@ -66,7 +66,7 @@ def double_similarity(s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
         p = (F.avg_pool2d(logits, 2, ceil_mode=True).flatten(2) / 4).softmax(2)
         rows = [torch.stack([(p[:, a] * p[:, b]).sum(1) for b in range(p.shape[1])], 1) for a in range(p.shape[1])]
         grams.append(torch.stack(rows, 1))
-    return torch.stack(pixel).mean() + (grams[0] - grams[1]).square().mean()
+    return torch.stack(pixel).mean(), (grams[0] - grams[1]).square().mean()
 
 
 def pearson(x: Tensor, y: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def fakd_cwd(z: Tensor, t: Tensor, labels: Tensor, weight: Tensor, variance: Ten
 
 
 def memory_similarity(s: Tensor, t: Tensor, contrasts: Tensor, temperature: float) -> Tensor:
-    """Probabilities of every pixel over the memory's entries, then their KL."""
+    """Of the anchors alone: probabilities of each over the memory's entries, then their KL."""
     q, p = ((f @ contrasts.T / temperature).exp() for f in (s, t))
     q, p = q / q.sum(1, keepdim=True), p / p.sum(1, keepdim=True)
     return (p * (p / q).log()).sum(1).mean()
@@ -139,7 +139,7 @@ def fakd_pd(z: Tensor, t: Tensor, labels: Tensor, weight: Tensor, variance: Tens
 
 def label_noise(labels: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
     """Relabelling class by class."""
-    result = torch.zeros(labels.shape, device=labels.device)
+    result = noise.new_zeros(labels.shape)
     for k in range(weights.shape[1]):
         result = torch.where(labels == (k if k < weights.shape[1] - 1 else 255), weights[:, k, None, None], result)
     return 100 * (result[:, None] + 0.03 * noise)

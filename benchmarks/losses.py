@@ -64,7 +64,7 @@ def cases(classes: int, height: int, width: int) -> dict[str, tuple[Call, Call |
         "fitnet": (lambda: L.hint(fs, ft, projection), lambda: direct.hint(fs, ft, projection), True),
         "skds": (lambda: L.pairwise_similarity(fs, ft), lambda: direct.pairwise_similarity(fs, ft), True),
         "ifvd": (lambda: L.intra_class_variation(fs, ft, labels, classes), lambda: direct.ifvd(fs, ft, labels, classes), True),
-        "dsd": (lambda: sum(L.double_similarity(*stages)), lambda: direct.double_similarity(*stages), True),
+        "dsd": (lambda: sum(L.double_similarity(*stages)), lambda: sum(direct.double_similarity(*stages)), True),
         "rdd-threshold": (lambda: L.hard_pixels(zs, labels, 0.7, kept), lambda: direct.hard_pixels(zs, labels, kept), False),
         "rdd-tfe": (lambda: L.teacher_agreement(zt, aux_t, size), lambda: direct.teacher_agreement(zt, aux_t, size), False),
         "rdd-tse": (

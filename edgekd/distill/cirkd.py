@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
+from edgekd.distill.precision import float32, widened
 from edgekd.distill.reduce import gather_over_processes, masked_mean, process_rank, sum_over_processes, world_size
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
@@ -180,8 +180,8 @@ class CrossImageSimilarity(Transfer):
 
     def forward(self, pair: Pair) -> Tensor:
         minibatch, pixel, region = self.weights
-        teacher_map = F.normalize(pair.teacher.features.float(), dim=1)
-        student = F.normalize(self.projector(pair.student.features).float(), dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+        teacher_map = F.normalize(widened(pair.teacher.features), dim=1)
+        student = F.normalize(widened(self.projector(pair.student.features)), dim=1).permute(0, 2, 3, 1).flatten(0, 2)
         teacher = teacher_map.permute(0, 2, 3, 1).flatten(0, 2)
         labels = labels_at(pair.labels, teacher_map.shape[-2:])
         anchors = labels.flatten() < len(self.pixel_memory.queue)

@@ -29,6 +29,11 @@ def float32(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def widened(value: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are."""
+    return value.float() if value.element_size() < 4 else value
+
+
 def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
     for value in values:
         if isinstance(value, Tensor):

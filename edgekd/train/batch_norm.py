@@ -9,6 +9,7 @@ from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+from edgekd.distill.precision import widened
 from edgekd.distill.reduce import world_size
 
 
@@ -18,7 +19,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(x)
-        dtype, x = x.dtype, x.float()
+        dtype, x = x.dtype, widened(x)
         count = x.numel() // x.shape[1] * world_size()
         mean = all_reduce(x.sum((0, 2, 3))) / count
         centred = x - mean[:, None, None]
