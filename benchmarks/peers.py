@@ -187,6 +187,12 @@ CASES = {
     "fitnet": transfer("a product at every pixel", lambda m: lambda s: direct.hint(s.fs, s.ft, m.projection.weight), "fitnet"),
     "skds": transfer("one image after another", lambda m: lambda s: direct.pairwise_similarity(s.fs, s.ft), "skds"),
     "ifvd": transfer("a mask per class", lambda m: lambda s: direct.ifvd(s.fs, s.ft, s.labels, s.zt.shape[1]), "ifvd"),
+    "dist": transfer(
+        "the definition, pair of vectors by pair",
+        lambda m: lambda s: direct.correlation_kd(s.zs, s.zt, 1.0, 2.0),
+        "dist",
+        intra=2.0,
+    ),
     "dsd": transfer("stage pair by stage pair, class pair by class pair", lambda m: peer_state.double_similarity, "dsd"),
     "cirkd": transfer(
         "image pair by image pair; queues as Python lists, anchors picked out",

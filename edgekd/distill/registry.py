@@ -22,7 +22,7 @@ from edgekd.distill.skds import PairwiseSimilarity
 from edgekd.distill.transfer import Transfer, Widths
 from edgekd_runtime.errors import UsageError
 
-TASK_PARTS = ("task", "auxiliary", "detail")
+TASK_PARTS = ("task", "auxiliary", "dice", "detail")
 TRANSFERS: dict[str, type[Transfer]] = {
     "pd": PixelKD,
     "cwd": ChannelKD,
