@@ -16,6 +16,7 @@ from pydantic import (
     PositiveFloat,
     Tag,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -82,17 +83,27 @@ class DataRecipe(Strict):
 
 
 class ModelRecipe(Strict):
-    """A segmenter, named ``head-backbone``.
+    """A network: ``head-backbone``, a whole one by name, or one from elsewhere.
 
     Attributes:
-        name: e.g. ``deeplabv3-resnet18``; the backbone is any timm feature backbone.
-        weights: ``timm`` = pretrained from timm's hub, a path = a local ImageNet checkpoint, None = from scratch.
+        name: e.g. ``deeplabv3-resnet18``, whose backbone is any timm feature backbone; ``package.module:function``; ``hf:FOLDER_OR_ID``;
+            of a teacher also a file ``.onnx``, ``.pt2`` or ``.pt`` (TorchScript).
+        weights: ``timm`` = pretrained from timm's hub, a path = a local ImageNet checkpoint, None = from scratch. Of a function's network
+            a path = a checkpoint of all of it.
         output_stride: 8, 16 or 32; None = the head's own, or the backbone's where that can't dilate.
         auxiliary: Add the auxiliary FCN head on stage 3.
         head_channels: Width of the head; None = the head's own.
         dropout: Before the classifier.
         batch_norm: ``train``, or ``freeze`` to keep the statistics and affine parameters of the pretrained backbone.
         body: ``train``, or ``freeze`` to train the head alone: the pretrained body keeps its weights and statistics, without dropout.
+        options: From elsewhere: arguments of the function or of ``from_pretrained``.
+        logits: From elsewhere: key, attribute, position or ONNX tensor of the logits; None = a tensor itself, ``out``, ``logits`` or the
+            first item.
+        features: From elsewhere: dotted name of the module whose output the transfers read as features.
+        classifier: From elsewhere: dotted name of the last 1×1 convolution; what enters it are the features.
+        auxiliary_logits: From elsewhere: key of the auxiliary head's logits; None = ``aux``.
+        mean, std: From elsewhere: normalisation of RGB in 0–1; None = what its files say, else ImageNet's.
+        trust: From elsewhere: open a file that holds code (``.pt2``, TorchScript).
     """
 
     name: str
@@ -103,14 +114,26 @@ class ModelRecipe(Strict):
     dropout: float = Field(0.1, ge=0, lt=1)
     batch_norm: Literal["train", "freeze"] = "train"
     body: Literal["train", "freeze"] = "train"
+    options: dict[str, Any] = {}
+    logits: str | None = None
+    features: str | None = None
+    classifier: str | None = None
+    auxiliary_logits: str | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    trust: bool = False
 
 
 class TeacherRecipe(Strict):
     """How the teacher is made.
 
     Attributes:
-        model: What `edgekd train --part teacher` trains; None = only `run` counts.
+        model: What `edgekd train --part teacher` trains; None = only `run` or `source` counts.
         run: A trained run folder or ``.safetensors`` file.
+        source: A trained network from elsewhere, as a name or a whole model: e.g. ``hf:FOLDER`` or ``teacher.onnx``.
+        classes: Student class → the teacher's class or classes, by name or number, null = none; None = both have the same classes.
+            Several classes are joined by log-sum-exp; nothing is transferred for a class without any.
+        scale: Factor by which the images are resized for the teacher.
         steps: Steps of its training; None = `train.steps`.
         window: While distilling, it looks at each crop through windows of this (H, W) whose outputs are averaged where they overlap, as a
             transformer does that was trained on small images; None = at the whole crop.
@@ -124,6 +147,9 @@ class TeacherRecipe(Strict):
 
     model: ModelRecipe | None = None
     run: str | None = None
+    source: ModelRecipe | None = None
+    classes: dict[str, str | int | list[str | int] | None] | None = None
+    scale: float = Field(1.0, gt=0, le=8)
     steps: int | None = Field(None, ge=1)
     window: tuple[Side, Side] | None = None
     label_assisted: bool = False
@@ -131,6 +157,17 @@ class TeacherRecipe(Strict):
     label_start: float = Field(0.1, ge=0)
     consistency: float = Field(5.0, ge=0)
     consistency_from: float = Field(0.0, ge=0, le=1)
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> "TeacherRecipe":
+        if self.run is not None and self.source is not None:
+            raise ValueError("run and source are two teachers; give one of them")
+        return self
 
 
 ClassWeights = Annotated[

@@ -5,8 +5,12 @@ from typing import Any
 
 from edgekd.config import Recipe, TaskRecipe
 from edgekd.distill.registry import transfer_class
+from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run, open_run
 from edgekd_runtime.errors import UsageError
+
+MADE: dict[str, Any] = {"model": None, "run": None, "source": None, "classes": None, "scale": 1.0, "steps": None, "window": None}
+"""What a recipe says of a trained teacher is nothing while that teacher is trained."""
 
 
 def student_part(recipe: Recipe) -> Recipe:
@@ -31,7 +35,7 @@ def teacher_part(recipe: Recipe) -> Recipe:
         "objective": "label-assisted" if teacher.label_assisted else "supervised",
         "method": "lad-teacher" if teacher.label_assisted else "teacher",
         "student": recipe.student if teacher.label_assisted else teacher.model,
-        "teacher": teacher.model_copy(update={"model": None, "run": None, "steps": None, "window": None}),
+        "teacher": teacher.model_copy(update=MADE),
         "transfer": [],
         "train": recipe.train.model_copy(update={"steps": teacher.steps or recipe.train.steps, "start": None, "fake_quant": None}),
     }
@@ -75,6 +79,19 @@ def quantised_fine_tuning(run: Path, method: str | None = None) -> dict[str, Any
     recipe = open_run(run).recipe
     train = {"start": str(run), "fake_quant": 7, "lr": recipe.train.lr / 10, "steps": max(1, recipe.train.steps // 5), "warmup_steps": 0}
     return {"method": f"{method or recipe.method}+qat", "objective": "distillation", "train": train | {"val_every": None}}
+
+
+def teacher_piece(source: str, trust: bool = False) -> dict[str, Any]:
+    """The piece of recipe that names a trained teacher.
+
+    Args:
+        source: A run folder, ``.safetensors``, or of one of `edgekd.models.sources.SOURCES`.
+        trust: Open a file that holds code.
+    """
+    name = folder_source(source)
+    if source_of(name) is None:
+        return {"teacher": {"run": source, "source": None}}
+    return {"teacher": {"run": None, "source": {"name": name, "trust": trust}}}
 
 
 def with_teacher_run(recipe: Recipe, run: Path) -> Recipe:

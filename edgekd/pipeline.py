@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +11,7 @@ from edgekd.config import Recipe
 from edgekd.console import note, progress
 from edgekd.data import open_split
 from edgekd.data.balance import with_class_weights
+from edgekd.distill.class_map import class_map
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
 from edgekd.distill.teacher import Teacher
@@ -24,49 +24,75 @@ from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.evaluate import best_device
 from edgekd.train.launch import launch
 from edgekd.train.loop import State, Trainer
+from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
 
-def _supervised(recipe: Recipe, num_classes: int) -> Objective:
-    return Supervised(build_network(recipe.student, num_classes), recipe.task)
+def _student(recipe: Recipe, classes: ClassSet, in_channels: int = 3) -> Network:
+    """What a part trains.
+
+    Raises:
+        UsageError: If it can't be trained.
+    """
+    network = build_network(recipe.student, len(classes), in_channels)
+    if not network.trainable:
+        raise UsageError(f"{network.name} is a compiled file, which can teach but not be trained; name the network as --student.")
+    return network
 
 
-def _label_assisted(recipe: Recipe, num_classes: int) -> Objective:
+def _supervised(recipe: Recipe, classes: ClassSet) -> Objective:
+    return Supervised(_student(recipe, classes), recipe.task)
+
+
+def _label_assisted(recipe: Recipe, classes: ClassSet) -> Objective:
     teacher = recipe.teacher
-    network = build_network(recipe.student, num_classes, in_channels=4)
+    network = _student(recipe, classes, in_channels=4)
     scale_extra_inputs(network, teacher.label_start)
-    return LabelAssisted(network, recipe.task, LabelNoiser(num_classes), teacher.consistency, teacher.consistency_from)
+    return LabelAssisted(network, recipe.task, LabelNoiser(len(classes)), teacher.consistency, teacher.consistency_from)
 
 
-def _distillation(recipe: Recipe, num_classes: int) -> Objective:
-    teacher = load_teacher(recipe, num_classes)
-    return Distillation(build_network(recipe.student, num_classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
+def _distillation(recipe: Recipe, classes: ClassSet) -> Objective:
+    teacher = load_teacher(recipe, classes)
+    return Distillation(_student(recipe, classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
 
 
-OBJECTIVES: dict[str, Callable[[Recipe, int], Objective]] = {
+OBJECTIVES: dict[str, Callable[[Recipe, ClassSet], Objective]] = {
     "supervised": _supervised,
     "label-assisted": _label_assisted,
     "distillation": _distillation,
 }
 
 
-def load_teacher(recipe: Recipe, num_classes: int) -> Teacher:
+def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
     """The recipe's trained teacher, frozen.
 
+    Args:
+        recipe: Its `teacher` says which.
+        classes: Of the data.
+
     Raises:
-        EdgeKDError: If it is missing, damaged or of another class count.
+        UsageError: If there is none, or it does not go with the student's classes.
+        EdgeKDError: If it is missing or damaged.
     """
-    if recipe.teacher.run is None:
-        raise UsageError("A distillation needs a teacher: give --teacher RUN, or set teacher.model or teacher.label_assisted.")
-    model, about = load_network(Path(recipe.teacher.run), num_classes)
-    if recipe.teacher.label_assisted and about.in_channels == 3:
-        raise UsageError(
-            f"The method {recipe.method} wants a label-assisted teacher, and {recipe.teacher.run} is none; leave --teacher out."
-        )
+    teacher = recipe.teacher
+    wanted = len(classes) if teacher.classes is None else None
+    if teacher.source is not None:
+        model = build_network(teacher.source, wanted)
+    elif teacher.run is not None:
+        model = load_network(Path(teacher.run), wanted)[0]
+    else:
+        raise UsageError("A distillation needs a teacher: give --teacher SOURCE, or set teacher.model or teacher.label_assisted.")
+    if teacher.label_assisted and model.in_channels == 3:
+        named = teacher.run or model.name
+        raise UsageError(f"The method {recipe.method} wants a label-assisted teacher, and {named} is none; leave --teacher out.")
     noiser = None
-    if about.in_channels > 3:
-        noiser = LabelNoiser(num_classes, weights=recipe.teacher.label_weights, sigma=DISTILL_SIGMA)
-    return Teacher(model, noiser, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer), window=recipe.teacher.window)
+    if model.in_channels > 3:
+        noiser = LabelNoiser(len(classes), weights=teacher.label_weights, sigma=DISTILL_SIGMA)
+    mapped = None
+    if teacher.classes is not None:
+        mapped = class_map(teacher.classes, classes.names, model.class_names, model.num_classes)
+    reads_auxiliary = needs_auxiliary(recipe.task, recipe.transfer)
+    return Teacher(model, noiser, needs_auxiliary=reads_auxiliary, classes=mapped, scale=teacher.scale, window=teacher.window)
 
 
 def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> State:
@@ -92,7 +118,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     recipe = with_class_weights(recipe)
     fabric = launch(recipe.train)
     torch.manual_seed(recipe.train.seed)
-    objective = OBJECTIVES[recipe.objective](recipe, len(layouts[0].classes))
+    objective = OBJECTIVES[recipe.objective](recipe, layouts[0].classes)
     _check_batch(recipe, objective.student, fabric.world_size)
     check_frozen(recipe)
     if recipe.train.start and not resume:
@@ -164,7 +190,7 @@ def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bo
         The resolved recipe, with `teacher.run`.
     """
     recipe = with_class_weights(distillation_part(recipe))
-    if recipe.teacher.run is None:
+    if recipe.teacher.run is None and recipe.teacher.source is None:
         if not resume:
             Run(folder).refuse_if_taken(overwrite)
         check_before_teacher(recipe)
@@ -179,7 +205,7 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     layout = open_split(recipe)
     student, _ = load_network(run, len(layout.classes))
     student = student.to(best_device())
-    teacher = load_teacher(recipe, len(layout.classes))
+    teacher = load_teacher(recipe, layout.classes)
     teacher.to(best_device(), torch.contiguous_format)
     with progress("difficulty maps") as update:
         return dump_difficulty(student, teacher, recipe, layout, count, run, update)
@@ -194,10 +220,9 @@ def check_before_teacher(recipe: Recipe) -> None:
     for part in (teacher_part(recipe), recipe):
         check_frozen(part)
     num_classes = len(open_split(recipe).classes)
-    bare: dict[str, Any] = {"weights": None}
     in_channels = 4 if recipe.teacher.label_assisted else 3
-    teacher = build_network(teacher_part(recipe).student.model_copy(update=bare), num_classes, in_channels)
-    student = build_network(recipe.student.model_copy(update=bare), num_classes)
+    teacher = build_network(teacher_part(recipe).student, num_classes, in_channels, pretrained=False)
+    student = build_network(recipe.student, num_classes, pretrained=False)
     Distillation(student, Teacher(teacher), recipe.task, recipe.transfer, recipe.data.layout)
 
 

@@ -9,6 +9,8 @@ from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_json, sha256, write_json
 
 SCHEMA_VERSION = 1
+SIDECAR = "model.json"
+"""The file beside a model that says what it is."""
 MODEL_FILES = ("model.onnx", "model.engine")
 
 
@@ -74,7 +76,7 @@ class Artifact:
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""
-        write_json(folder / "model.json", {"schema_version": SCHEMA_VERSION, **self.to_json()})
+        write_json(folder / SIDECAR, {"schema_version": SCHEMA_VERSION, **self.to_json()})
 
     @staticmethod
     def load(folder: Path) -> "Artifact":
@@ -83,7 +85,9 @@ class Artifact:
         Raises:
             EdgeKDError: If it is missing, of another schema, or incomplete.
         """
-        path = folder / "model.json"
+        path = folder / SIDECAR
+        if not path.is_file():
+            raise EdgeKDError(f"No {path}; a file of somebody else becomes a model of this project with `edgekd adopt NET.ONNX`.")
         document = read_json(path)
         if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
             raise EdgeKDError(f"{path} is not a sidecar of schema {SCHEMA_VERSION}; run `edgekd export` again.")
@@ -129,5 +133,5 @@ def load_artifact(model_file: Path) -> Artifact:
     """
     artifact = Artifact.load(model_file.parent)
     if sha256(model_file) != artifact.sha256:
-        raise EdgeKDError(f"{model_file} is not the file that {model_file.parent / 'model.json'} describes; run `edgekd export` again.")
+        raise EdgeKDError(f"{model_file} is not the file that {model_file.parent / SIDECAR} describes; run `edgekd export` again.")
     return artifact

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edgekd_runtime.backends import BACKENDS, USUAL
+from edgekd_runtime.backends import BACKENDS, USUAL, backend_named
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
 T = TypeVar("T")
@@ -53,9 +53,7 @@ def _require(backends: Sequence[str], files: Sequence[Path]) -> None:
     """That each backend is known and has something to run: one left out without a word would look as if it had been measured."""
     suffixes = {file.suffix for file in files}
     for name in backends:
-        if name not in BACKENDS:
-            raise UsageError(f"Unknown backend {name!r}; choose one of {', '.join(BACKENDS)}.")
-        if (reads := BACKENDS[name].reads) not in suffixes:
+        if (reads := backend_named(name).reads) not in suffixes:
             fitting = [other for other, backend in BACKENDS.items() if backend.reads in suffixes]
             mend = f"use {' or '.join(fitting)}" if fitting else "give a model.onnx, a model.engine, or a folder that holds some"
             raise UsageError(f"{name} runs {reads} files only, and {files[0]} is none, nor is any other here; {mend}.")

@@ -11,13 +11,19 @@ from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse
 @click.command()
 @recipe_options
 @click.option("--method", help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them.")
-@click.option("--teacher", help="Trained run folder or .safetensors; the recipe's teacher is trained first where there is none.")
+@click.option(
+    "--teacher",
+    help="Trained teacher: run folder, .safetensors, package.module:function, hf:FOLDER_OR_ID, .onnx, .pt2 or TorchScript; without it the "
+    "recipe's teacher is trained first.",
+)
+@click.option("--trust", is_flag=True, help="Open a teacher's file that holds code (.pt2, TorchScript), which can run on this machine.")
 @click.option("--qat", is_flag=True, help="Fine-tune the student of the run in --recipe with INT8's rounding, under its teacher.")
 @click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
 @run_options
 def command(
     method: str | None,
     teacher: str | None,
+    trust: bool,
     dump_difficulty: int | None,
     out: Path | None,
     qat: bool,
@@ -31,6 +37,7 @@ def command(
     """
     from edgekd import parts, pipeline
     from edgekd.distill.methods import method_recipe
+    from edgekd.parts import teacher_piece
     from edgekd.runs import open_run
 
     if resume:
@@ -41,7 +48,7 @@ def command(
         if qat:
             pieces.append(parts.quantised_fine_tuning(Path(options["recipe"]), method))
         if teacher:
-            pieces.append({"teacher": {"run": teacher}})
+            pieces.append(teacher_piece(teacher, trust))
         recipe = recipe_from(options, *pieces)
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.distill(recipe, folder, resume=resume, overwrite=overwrite)

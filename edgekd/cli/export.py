@@ -21,6 +21,8 @@ model_options = option_group(
         help="Above 1: any batch up to this.",
     ),
     click.option("--data-root", help="Folder of the data set, where it has moved."),
+)
+parity_options = option_group(
     click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on."),
     click.option("--min-agreement", type=Number(0, 1), default=0.999, show_default=True, help="FP32: least share of equal pixels."),
     click.option("--max-logit-error", type=Number(0), default=1e-3, show_default=True, help="FP32: largest error over largest logit."),
@@ -60,6 +62,7 @@ engine_options = option_group(
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder that gets a folder for each precision; RUN/export where absent.")
 @model_options
+@parity_options
 @precision_options
 @engine_options
 @json_option
@@ -69,25 +72,26 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     edgekd export runs/student --trt --precision fp32,fp16,int8 --max-miou-drop 0.5
     """
     size_option(options["imgsz"])
-    _refuse_idle(click.get_current_context(), options)
+    refuse_idle(click.get_current_context(), options)
     from edgekd.data import open_split
     from edgekd.export.plan import export_all
     from edgekd.parts import moved
     from edgekd.runs import Run, open_run
 
-    plan = _plan(options)
+    plan = plan_from(options)
     recipe = moved(open_run(run).recipe, options["data_root"])
     run = run if run.is_dir() else run.parent
     folder = out or Run(run).export
     exported = export_all(run, recipe, (open_split(recipe, recipe.data.train), open_split(recipe)), folder, plan)
     if as_json:
-        print_json([_document(one) for one in exported])
+        print_json([document(one) for one in exported])
     else:
-        _show(exported, options["sensitivity"])
+        show(exported, options["sensitivity"])
     next_command(f"edgekd bench {folder}")
 
 
-def _document(one: Any) -> dict[str, Any]:
+def document(one: Any) -> dict[str, Any]:
+    """One exported file for --json."""
     ranked = one.reduced.sensitivity if one.reduced is not None else []
     return {"file": str(one.file), **one.artifact.to_json(), "sensitivity": [rank.to_json() for rank in ranked]}
 
@@ -106,7 +110,7 @@ NEEDS = {
 """What each group of options does nothing without, and the words in the request that it needs."""
 
 
-def _refuse_idle(ctx: click.Context, options: dict[str, Any]) -> None:
+def refuse_idle(ctx: click.Context, options: dict[str, Any]) -> None:
     """Refuse an option that would do nothing."""
     asked = options["precision"] + (" trt" if options["trt"] else "")
     for needed, (names, words) in NEEDS.items():
@@ -115,7 +119,12 @@ def _refuse_idle(ctx: click.Context, options: dict[str, Any]) -> None:
             raise UsageError(f"--{given[0].replace('_', '-')} does nothing without {needed}.")
 
 
-def _plan(options: dict[str, Any]) -> Any:
+def plan_from(options: dict[str, Any]) -> Any:
+    """The plan that the options ask for.
+
+    Raises:
+        UsageError: If a precision or a method is unknown.
+    """
     from edgekd.config import nearest
     from edgekd.export.judge import Budget
     from edgekd.export.parity import ParityLimits
@@ -163,7 +172,7 @@ def _plan(options: dict[str, Any]) -> Any:
     )
 
 
-def _show(exported: list[Any], sensitivity: bool) -> None:
+def show(exported: list[Any], sensitivity: bool) -> None:
     """Layers first, the table of the files at the end."""
     from edgekd.cli.tables import layer_table
     from edgekd.console import table

@@ -35,7 +35,11 @@ class Number(click.FloatRange):
 recipe_options = option_group(
     click.option("--recipe", default="camvid", show_default=True, help="A shipped recipe, a YAML file, or a run folder."),
     click.option("--data-root", help="Folder of the data set."),
-    click.option("--student", help="HEAD-BACKBONE of what is trained, e.g. deeplabv3-resnet18."),
+    click.option(
+        "--student",
+        metavar="SOURCE",
+        help="What is trained: HEAD-BACKBONE, e.g. deeplabv3-resnet18, package.module:function, hf:FOLDER_OR_ID.",
+    ),
     click.option("--weights", help="Backbone weights of what is trained: timm, or a local ImageNet checkpoint."),
     click.option("--imgsz", metavar="HxW", help="Network input for validation and export, e.g. 360x480."),
     click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps."),
@@ -72,6 +76,21 @@ def refuse_beside_resume(ctx: click.Context) -> None:
 def size_option(text: str | None) -> tuple[int, int] | None:
     """``HxW`` or nothing."""
     return parse_size(text) if text is not None else None
+
+
+def three_numbers(flag: str, text: str) -> tuple[float, float, float]:
+    """``R,G,B`` → three finite numbers.
+
+    Raises:
+        UsageError: If they are not.
+    """
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{flag} takes three numbers R,G,B, e.g. 0.485,0.456,0.406, not {text!r}.") from error
+    if not all(map(math.isfinite, (red, green, blue))):
+        raise UsageError(f"{flag} takes finite numbers, not {text!r}.")
+    return red, green, blue
 
 
 def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> Recipe:

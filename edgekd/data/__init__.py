@@ -1,12 +1,12 @@
 """Data layouts. `LAYOUTS` is the list: to add one, write its file and a line here."""
 
-from importlib import import_module
 from inspect import signature
 from typing import Any
 
 from edgekd.config import Recipe, nearest
 from edgekd.data.layout import Layout, Sample
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.plugins import load_reference, look_up
 
 LAYOUTS = {
     "ade20k": "edgekd.data.ade20k:ADE20K",
@@ -27,10 +27,8 @@ def layout_class(name: str) -> Any:
     Raises:
         UsageError: If there is none of that name.
     """
-    if name not in LAYOUTS:
-        raise UsageError(f"Unknown data layout {name!r}{nearest(name, LAYOUTS)}; `edgekd data layouts` lists them.")
-    module, attribute = LAYOUTS[name].split(":")
-    return getattr(import_module(module), attribute)
+    found = look_up(name, LAYOUTS, "data layout", "edgekd data layouts")
+    return load_reference(found) if isinstance(found, str) else found
 
 
 def open_layout(name: str, split: str, root: str | None = None, *, faults: bool = False, **options: Any) -> Layout:

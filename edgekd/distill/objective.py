@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.class_map import Affine
 from edgekd.distill.cwd import channel_kd
 from edgekd.distill.detail import DetailGuidance
 from edgekd.distill.lad import LabelNoiser, with_label
@@ -100,9 +101,10 @@ class Distillation(Objective):
 
     def __init__(self, student: Network, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe], layout: str = "") -> None:
         super().__init__(student, task)
-        check_needs(student, teacher.model, task, transfers)
+        check_needs(student, teacher, task, transfers)
         self._teacher = (teacher,)  # in a tuple: not a submodule
-        widths = Widths(student.num_classes, student.feature_channels, teacher.model.feature_channels, layout)
+        num_classes = student.num_classes if teacher.classes is None else len(teacher.classes.kept)
+        widths = Widths(num_classes, student.feature_channels, teacher.model.feature_channels, layout)
         built = {name: build_transfer(recipe, widths) for name, recipe in zip(transfer_names(transfers), transfers, strict=True)}
         self.weights = {name: weight for name, (weight, _) in built.items()}
         self.transfers = nn.ModuleDict({name: module for name, (_, module) in built.items()})
@@ -117,10 +119,18 @@ class Distillation(Objective):
         of_student = self.student(self.student.normalize(image))
         parts = self.supervise(of_student, of_teacher, labels, progress)
         if self.transfers:
-            resized = at_student_size(of_teacher, of_student)
-            pair = Pair(Maps.of(of_student), Maps.of(resized), labels, cast(nn.Conv2d, self.student.classifier), progress)
+            pair = self._pair(of_student, at_student_size(of_teacher, of_student), labels, progress)
             parts |= {name: self.weights[name] * module(pair) for name, module in self.transfers.items()}
         return parts
+
+    def _pair(self, student: SegOutput, teacher: SegOutput, labels: Tensor, progress: float) -> Pair:
+        """What the transfers see: of the classes that both networks have."""
+        classifier, classes = self.student.classifier, self.teacher.classes
+        affine = None if classifier is None else Affine(classifier.weight, classifier.bias)
+        if classes is not None and not classes.complete:
+            student, labels = classes.student(student), classes.labels(labels)
+            affine = None if classifier is None else classes.classifier(classifier.weight, classifier.bias)
+        return Pair(Maps.of(student), Maps.of(teacher), labels, cast(Affine, affine), progress)
 
 
 def needs_auxiliary(task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> bool:
@@ -128,7 +138,7 @@ def needs_auxiliary(task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> bo
     return task.weighting == "difficulty" or any("auxiliary" in transfer_reads(recipe) for recipe in transfers)
 
 
-def check_needs(student: Network, teacher: Network, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
+def check_needs(student: Network, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe]) -> None:
     """Refuse before training what would fail in it.
 
     Raises:
@@ -137,11 +147,15 @@ def check_needs(student: Network, teacher: Network, task: TaskRecipe, transfers:
     if (
         task.weighting == "difficulty"
         and task.difficulty_map == "auxiliary"
-        and "auxiliary" not in teacher.gives
+        and "auxiliary" not in teacher.model.gives
         and (task.warmup or task.blend)
     ):
         raise UsageError(MISSING_MAP)
-    models = {"student": student, "teacher": teacher}
+    if task.weighting == "difficulty" and teacher.classes is not None and not teacher.classes.complete:
+        raise UsageError(
+            "RDD asks the teacher about each label: map each class to one of the teacher's in teacher.classes, or use task.weighting=plain."
+        )
+    models = {"student": student, "teacher": teacher.model}
     for recipe in transfers:
         for need in sorted(transfer_reads(recipe)):
             for role in NEEDS[need]:

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import create_model
 
-from edgekd.config import Strict, TransferRecipe, nearest, validate
+from edgekd.config import Strict, TransferRecipe, validate
 from edgekd.distill.adversarial import Adversarial
 from edgekd.distill.at import AttentionTransfer
 from edgekd.distill.cirkd import CrossImageSimilarity
@@ -21,6 +21,7 @@ from edgekd.distill.kd import PixelKD
 from edgekd.distill.skds import PairwiseSimilarity
 from edgekd.distill.transfer import Transfer, Widths
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.plugins import look_up
 
 TASK_PARTS = ("task", "auxiliary", "dice", "detail")
 TRANSFERS: dict[str, type[Transfer]] = {
@@ -45,9 +46,9 @@ def transfer_class(recipe: TransferRecipe) -> type[Transfer]:
     Raises:
         UsageError: If the method or an option is unknown, or an option's value is wrong.
     """
-    if recipe.method not in TRANSFERS:
-        raise UsageError(f"Unknown transfer {recipe.method!r}{nearest(recipe.method, TRANSFERS)}; `edgekd methods` lists them.")
-    kind = TRANSFERS[recipe.method]
+    kind: type[Transfer] = look_up(recipe.method, TRANSFERS, "transfer", "edgekd methods")
+    if not (isinstance(kind, type) and issubclass(kind, Transfer)):
+        raise UsageError(f"{recipe.method} is no edgekd.distill.transfer.Transfer; see docs/extending.md.")
     validate(_options_model(kind), recipe.options, f"transfer {recipe.method}")
     return kind
 

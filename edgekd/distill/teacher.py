@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from edgekd.distill.class_map import ClassMap
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.reduce import sample_seed
 from edgekd.distill.resize import upsample
@@ -11,20 +13,29 @@ from edgekd.models import Network, SegOutput
 
 
 class Teacher:
-    """A trained segmenter as the source of knowledge. Not a module, so no optimiser, checkpoint or DDP ever sees it.
+    """A trained network as the source of knowledge. Not a module, so no optimiser, checkpoint or DDP ever sees it.
 
     Args:
-        model: The segmenter; 4 input channels make it label-assisted.
+        model: The network; 4 input channels make it label-assisted.
         noiser: Gives the fourth channel of a label-assisted teacher.
-        needs_auxiliary: Whether any loss reads its auxiliary logits; the head is dropped where none does.
+        needs_auxiliary: Whether any loss reads its auxiliary logits; the head is dropped if none does.
+        classes: Which of its classes stand for the student's; None = they are the same.
+        scale: Factor by which images are resized for it.
         window: It looks through windows of this (H, W); None = at the whole crop.
     """
 
     def __init__(
-        self, model: Network, noiser: LabelNoiser | None = None, *, needs_auxiliary: bool = True, window: tuple[int, int] | None = None
+        self,
+        model: Network,
+        noiser: LabelNoiser | None = None,
+        *,
+        needs_auxiliary: bool = True,
+        classes: ClassMap | None = None,
+        scale: float = 1.0,
+        window: tuple[int, int] | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.noiser, self.window = noiser, window
+        self.noiser, self.classes, self.scale, self.window = noiser, classes, scale, window
         if not needs_auxiliary:
             self.model.drop_auxiliary()
 
@@ -34,11 +45,14 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:
-        """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride."""
+        """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride, in the student's classes that it has."""
         normal = self.model.normalize(image)
         if self.noiser is not None:
             normal = with_label(normal, self.noiser(labels, sample_seed(len(labels), labels.device)))
-        return look_through(self.model, normal, self.window) if self.window else self.model(normal)
+        if self.scale != 1:
+            normal = F.interpolate(normal, scale_factor=self.scale, mode="bilinear", align_corners=False, antialias=self.scale < 1)
+        output = look_through(self.model, normal, self.window) if self.window else self.model(normal)
+        return output if self.classes is None else self.classes.teacher(output)
 
 
 def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:

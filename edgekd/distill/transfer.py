@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, cast
 from pydantic import Field
 from torch import Tensor, nn
 
+from edgekd.distill.class_map import Affine
 from edgekd.models import SegOutput
 
 Positive = Annotated[float, Field(gt=0)]
@@ -34,14 +35,14 @@ class Pair:
     Attributes:
         student, teacher: Outputs; the teacher's without gradients.
         labels: B×H×W, 255 = ignore.
-        classifier: The student's last 1×1 convolution.
+        classifier: Weight C×A×1×1 and bias of the student's last 1×1 convolution.
         progress: Share of the run that is done, 0–1.
     """
 
     student: Maps
     teacher: Maps
     labels: Tensor
-    classifier: nn.Conv2d
+    classifier: Affine
     progress: float
 
 

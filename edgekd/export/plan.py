@@ -106,11 +106,7 @@ def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: P
         GateError: If parity or a budget is missed; what was written before stays.
         EdgeKDError: What went wrong, in a sentence.
     """
-    # what is missing or does not fit should not wait for the export
-    family = plan.family or installed_family() if plan.engine else ""
-    if plan.engine is not None:
-        require_options(family, require_builder(family), plan.engine)
-    given = load_table(plan.calibration.table) if plan.calibration.table else None
+    family, given = require_before(plan)
     source = out / "fp32" / "model.onnx"
     first = export_run(
         run,
@@ -123,8 +119,43 @@ def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: P
         limits=plan.limits,
         max_batch=plan.max_batch,
     )
+    return [Exported(source, first), *export_lower(first, layouts, out, plan, family, given)]
+
+
+def require_before(plan: ExportPlan) -> tuple[str, CalibrationTable | None]:
+    """The TensorRT family and the calibration table of a plan: what is missing or does not fit should not wait for the export.
+
+    Raises:
+        MissingError: If there is no builder.
+        EdgeKDError: If the table can't be read.
+    """
+    family = plan.family or installed_family() if plan.engine else ""
+    if plan.engine is not None:
+        require_options(family, require_builder(family), plan.engine)
+    return family, load_table(plan.calibration.table) if plan.calibration.table else None
+
+
+def export_lower(
+    first: Artifact,
+    layouts: tuple[Layout, Layout],
+    out: Path,
+    plan: ExportPlan,
+    family: str = "",
+    given: CalibrationTable | None = None,
+) -> list[Exported]:
+    """The lower precisions and the engines of a plan, from the FP32 file that lies there.
+
+    Args:
+        first: Its sidecar.
+        layouts: Training split, to calibrate on, and validation split, to measure on.
+        out: Folder of the folders.
+        plan: What is wanted.
+        family: TensorRT family of the engines.
+        given: A table that was loaded already.
+    """
+    source = out / "fp32" / "model.onnx"
     _remove_stale(out, first)
-    exported = [Exported(source, first)]
+    exported: list[Exported] = []
     lower = [precision for precision in dict.fromkeys(plan.precisions) if precision != "fp32"]
     if lower:
         images = calibration_set(layouts[0], plan.calibration.images, first.size, plan.calibration.seed)
@@ -132,7 +163,7 @@ def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: P
         table = _table(source, images, plan.calibration, given) if any(LOWER[precision].quantised for precision in lower) else None
         exported += [_reduced(judge, precision, out / precision, table, plan) for precision in lower]
     if plan.engine is not None:
-        wanted = [one for one in exported if one.artifact.precision in plan.precisions]
+        wanted = [one for one in [Exported(source, first), *exported] if one.artifact.precision in plan.precisions]
         exported += [build(one.file, out / f"{one.artifact.precision}-trt", family, plan.engine) for one in wanted]
     return exported
 

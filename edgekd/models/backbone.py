@@ -18,6 +18,7 @@ from edgekd.models.heads import Levels
 from edgekd.models.pyramid import STRIDES, SimplePyramid
 from edgekd.models.weights import read_weights
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.plugins import is_reference
 
 PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_indices": (1, 2, 3, 4)}}
 """Families whose branches run side by side to the end, and how timm gives the branches themselves."""
@@ -56,7 +57,7 @@ class Backbone(nn.Module):
             "in_chans": min(in_channels, 3),
             **({"output_stride": output_stride} if output_stride in (8, 16) else {}),
         }
-        if not timm.is_model(name):
+        if not (timm.is_model(name) or is_reference(name)):
             raise UsageError(f"Unknown backbone {name!r}{nearest(name, timm.list_models())}; `edgekd models --backbones` lists them.")
         parallel = PARALLEL.get(name.partition("_")[0])
         options |= parallel or {}
@@ -76,7 +77,7 @@ class Backbone(nn.Module):
         self._channels_last = getattr(self.net, "output_fmt", "NCHW") in ("NHWC", Format.NHWC)
         self._fills = self._has_to_fill(name, output_stride)
         if in_channels > 3:
-            _widen_input(self.net, in_channels)
+            widen_input(self.net, in_channels)
         config = getattr(self.net, "pretrained_cfg", None) or {}
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
 
@@ -146,6 +147,9 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
 
 def _any_size(name: str, options: dict[str, Any]) -> nn.Module:
     """With position embeddings and windows for images of any size, where the network has them and can."""
+    if is_reference(name):
+        net: nn.Module = load_reference(name)(features_only=True, **options)
+        return net
     try:
         return timm.create_model(name, features_only=True, dynamic_img_size=True, **options)
     except TypeError as error:
@@ -186,7 +190,7 @@ def match_by_order(name: str, path: Path) -> dict[str, Tensor]:
     return {key: value for (key, _), value in zip(wanted, values, strict=True)} | counters
 
 
-def _widen_input(net: nn.Module, in_channels: int) -> None:
+def widen_input(net: nn.Module, in_channels: int) -> None:
     """Give the convolutions that read the image more input channels; those of RGB stay, the new start at 0.1·N(0, 1)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.in_channels == 3:  # one, or the parallel ones of a re-parametrised stem

@@ -75,7 +75,7 @@ def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, N
             f"{path} is not an edgekd checkpoint in safetensors form (pickles are not loaded); give a run folder or its best.safetensors."
         ) from error
     about = NetworkFile(
-        model=validate(ModelRecipe, document["model"], str(path)).model_copy(update={"weights": None}),
+        model=validate(ModelRecipe, document["model"], str(path)),
         classes=ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"])),
         in_channels=document["in_channels"],
         miou=document["miou"] if document["miou"] is not None else float("nan"),
@@ -84,9 +84,10 @@ def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, N
     )
     if num_classes is not None and len(about.classes) != num_classes:
         raise EdgeKDError(f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set.")
-    model = build_network(about.model, len(about.classes), about.in_channels)
+    model = build_network(about.model, len(about.classes), about.in_channels, pretrained=False)
     if about.mean and about.std:
         model.mean[:3, 0, 0], model.std[:3, 0, 0] = torch.tensor(about.mean), torch.tensor(about.std)
+    model.class_names = about.classes.names
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -39,11 +39,15 @@ class Network(nn.Module, ABC):
     Attributes:
         classifier: The last 1×1 convolution, A → C, that reads `SegOutput.features`; None if there is none. Every subclass sets it.
         multiple: Sides of the input have to be multiples of this; `forward` takes other sizes only if it is 1.
+        trainable: Whether it can be a student; compiled networks can't.
+        class_names: Of its classes, if it knows them.
     """
 
     mean: Tensor
     std: Tensor
     multiple: int = 1
+    trainable: bool = True
+    class_names: tuple[str, ...] | None = None
     classifier: nn.Conv2d | None
 
     def __init__(self, recipe: ModelRecipe, num_classes: int, in_channels: int = 3, *, mean: Sequence[float], std: Sequence[float]) -> None:

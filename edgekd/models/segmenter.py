@@ -10,10 +10,20 @@ from torch import Tensor, nn
 
 from edgekd.config import ModelRecipe, nearest
 from edgekd.models.backbone import Backbone, can_dilate
-from edgekd.models.heads import HEADS
+from edgekd.models.heads import HEADS, Head
 from edgekd.models.heads.fcn import AuxiliaryHead
 from edgekd.models.network import Gift, Network, SegOutput
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.plugins import is_reference, load_reference
+
+
+def head_of(name: str) -> type[Head] | None:
+    """The head of a ``head-backbone``, ours or ``package.module:Head``; None if the name is no such thing."""
+    head, dash, backbone = name.partition("-")
+    if not dash or not backbone or not (head in HEADS or is_reference(head)):
+        return None
+    found: type[Head] = HEADS[head] if head in HEADS else load_reference(head)
+    return found
 
 
 class Segmenter(Network):
@@ -35,12 +45,12 @@ class Segmenter(Network):
     def __init__(self, recipe: ModelRecipe | str, num_classes: int, in_channels: int = 3, **options: Any) -> None:
         if isinstance(recipe, str):
             recipe = ModelRecipe(name=recipe, **options)
-        head_name, _, backbone_name = recipe.name.partition("-")
-        if head_name not in HEADS or not backbone_name:
+        kind, backbone_name = head_of(recipe.name), recipe.name.partition("-")[2]
+        if kind is None:
+            head_name = recipe.name.partition("-")[0]
             raise UsageError(
                 f"Unknown model {recipe.name!r}: a name is HEAD-BACKBONE, heads are {', '.join(HEADS)}{nearest(head_name, HEADS)}"
             )
-        kind = HEADS[head_name]
         output_stride: int | None = recipe.output_stride
         if output_stride is None and timm.is_model(backbone_name) and can_dilate(backbone_name):
             output_stride = kind.default_stride

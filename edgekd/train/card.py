@@ -23,6 +23,11 @@ def _accelerator(device: str) -> str:
     return torch.cuda.get_device_name() if device.startswith("cuda") else device
 
 
+def teacher_name(recipe: Recipe) -> str:
+    """Where a distilled run's teacher came from."""
+    return recipe.teacher.source.name if recipe.teacher.source is not None else str(recipe.teacher.run)
+
+
 def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
     """Write the card from the best validation in `metrics.jsonl`.
 
@@ -38,7 +43,7 @@ def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device
     rows = "\n".join(
         f"| {name} | {'–' if iou is None else f'{100 * iou:.2f}'} |" for name, iou in zip(classes.names, scores["iou"], strict=True)
     )
-    teacher = f", teacher `{recipe.teacher.run}`" if recipe.objective == "distillation" else ""
+    teacher = f", teacher `{teacher_name(recipe)}`" if recipe.objective == "distillation" else ""
     machine = describe_device()
     text = f"""# {recipe.student.name} · {recipe.method}
 

@@ -239,7 +239,7 @@ class Trainer:
             )
             if better:
                 about = NetworkFile(
-                    self.recipe.student, self.val_layout.classes, self.student.in_channels, accuracy.miou, *self.student.normalisation
+                    self.student.recipe, self.val_layout.classes, self.student.in_channels, accuracy.miou, *self.student.normalisation
                 )
                 save_network(self.folder.best, self.kept.state_dict(), about)
 

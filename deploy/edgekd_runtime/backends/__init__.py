@@ -9,6 +9,7 @@ from edgekd_runtime.artifact import Artifact, load_artifact
 from edgekd_runtime.backends import onnxruntime, openvino, providers, tensorrt
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import MissingError, UsageError
+from edgekd_runtime.plugins import look_up
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,19 @@ DESCRIBED: dict[str, Callable[[Path], Artifact]] = {}
 """Suffix → what describes such files, where that is no sidecar: whoever adds backends of its own adds to all three."""
 
 
+def backend_named(name: str) -> Backend:
+    """A backend by its name, or by ``package.module:NAME`` of a `Backend`.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    found = look_up(name, BACKENDS, "backend", "edgekd check")
+    if not isinstance(found, Backend):
+        raise UsageError(f"{name} is no edgekd_runtime.backends.Backend.")
+    BACKENDS[name] = found  # from here on one of them
+    return found
+
+
 def describe(model_file: Path) -> Artifact:
     """What a model file is: its sidecar, checked, for an exported one.
 
@@ -79,12 +93,11 @@ def open_session(model_file: Path, backend: str | None = None, threads: int = 0)
         raise UsageError(f"{threads} threads are more than the {MOST_THREADS} that any CPU here has use for; lower --threads.")
     artifact = describe(model_file)
     backend = backend or usual_backend(model_file, artifact)
-    if backend not in BACKENDS:
-        raise UsageError(f"Unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}.")
-    if BACKENDS[backend].reads != model_file.suffix:
+    found = backend_named(backend)
+    if found.reads != model_file.suffix:
         fitting = [name for name, one in BACKENDS.items() if one.reads == model_file.suffix]
         raise UsageError(f"{backend} does not run {model_file}; use {' or '.join(fitting) or 'a model.onnx or model.engine'}.")
-    return BACKENDS[backend].open(model_file, artifact, threads)
+    return found.open(model_file, artifact, threads)
 
 
 def usable_backends() -> dict[str, tuple[bool, str]]:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from edgekd_runtime.bundle import Bundle
-from edgekd_runtime.cli import bench, build, check, demo
+from edgekd_runtime.cli import bench, build, check, demo, predict
 from edgekd_runtime.errors import EdgeKDError, StoppedError
 from edgekd_runtime.signals import ended_as_by_ctrl_c
 
-VERBS = {"check": check, "build": build, "bench": bench, "demo": demo}
+VERBS = {"check": check, "build": build, "bench": bench, "demo": demo, "predict": predict}
 
 
 def make_parser(bundle: Bundle | None = None) -> argparse.ArgumentParser:

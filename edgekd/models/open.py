@@ -1,0 +1,39 @@
+"""One function that opens every network: a run, a checkpoint, a name, a file, or a module from Python."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgekd.config import ModelRecipe, validate
+from edgekd.models.build import build_network
+from edgekd.models.checkpoint import load_network
+from edgekd.models.foreign import ForeignNetwork
+from edgekd.models.network import Network
+from edgekd.models.sources import folder_source, source_of
+from edgekd.runs import Run
+
+
+def open_network(source: str | Path | nn.Module, num_classes: int | None = None, **options: Any) -> Network:
+    """Open a network from anywhere.
+
+    Args:
+        source: A run folder or ``.safetensors`` checkpoint of this project; ``head-backbone``; ``package.module:function``;
+            ``hf:FOLDER_OR_ID`` or a folder in that form; a file ``.onnx``, ``.pt2`` or ``.pt``; or a module.
+        num_classes: C; None = as many as it has, which a ``head-backbone`` can't say.
+        options: Fields of `edgekd.config.ModelRecipe`, such as ``features="backbone.layer4"``; not of a run.
+
+    Raises:
+        UsageError: If there is no such network, or it has another number of classes.
+        MissingError: If a package is missing.
+        EdgeKDError: If it can't be read.
+    """
+    if isinstance(source, Network):
+        return source
+    if isinstance(source, nn.Module):
+        name = f"{type(source).__module__}:{type(source).__qualname__}"
+        return ForeignNetwork(validate(ModelRecipe, {"name": name, **options}, name), source, num_classes)
+    name = folder_source(str(source))
+    if source_of(name) is None and (name.endswith(".safetensors") or Run(name).recipe_file.is_file()):
+        return load_network(Path(name), num_classes)[0]
+    return build_network(validate(ModelRecipe, {"name": name, **options}, name), num_classes)

@@ -1,0 +1,79 @@
+"""`edgekd adopt`: somebody's ONNX file becomes a model of this project."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from edgekd_runtime.backends import open_session
+from edgekd_runtime.files import read_image
+from edgekd_runtime.image import fit
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    """A network for 11 classes at stride 2, BGR 0–255 minus a mean, with any batch and size, at an older opset."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 11, 1)
+    )
+    file = tmp_path_factory.mktemp("net") / "net.onnx"
+    axes = {"image": {0: "n", 2: "h", 3: "w"}, "scores": {0: "n", 2: "h2", 3: "w2"}}
+    names = {"input_names": ["image"], "output_names": ["scores"]}
+    torch.onnx.export(module.eval(), (torch.zeros(1, 3, 48, 64),), file, dynamo=False, opset_version=13, dynamic_axes=axes, **names)
+    return file
+
+
+PREPARED = ["--imgsz", "48x64", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3", "--bgr", "--layout", "camvid"]
+
+
+def test_it_says_what_the_original_says_and_goes_through_the_chain(tmp_path, net, camvid, edgekd):
+    lower = ["--precision", "fp32,int8", "--calib-images", 2, "--json"]
+    told = json.loads(edgekd("adopt", net, *PREPARED, "--data-root", camvid, "--out", tmp_path / "a", *lower).stdout)
+    assert [one["precision"] for one in told] == ["fp32", "int8"] and told[0]["parity"]["pixel_agreement"] >= 0.999
+    session = onnxruntime.InferenceSession(net)
+    image = fit(read_image(camvid / "val/000.png"), (48, 64))
+    x = ((image / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.25, 0.3])[..., ::-1].astype(np.float32).transpose(2, 0, 1)[None]
+    scores = torch.from_numpy(session.run(None, {"image": x})[0])
+    expected = nn.functional.interpolate(scores, (48, 64), mode="bilinear", align_corners=True).argmax(1)[0].numpy()
+    with open_session(tmp_path / "a/fp32/model.onnx") as adopted:
+        assert (adopted.predict(image, (48, 64)) == expected).mean() >= 0.999
+    measured = json.loads(edgekd("bench", tmp_path / "a", "--backend", "onnxruntime-cpu", "--seconds", 0.1, "--json").stdout)
+    assert {one["artifact"]["method"] for one in measured} == {"adopted"} and all(one["accuracy"] for one in measured)
+    edgekd("predict", camvid / "val", "--model", tmp_path / "a/int8", "--out", tmp_path / "masks")
+
+
+def test_a_coarse_class_map_is_refused_and_its_scores_are_taken(tmp_path, net, camvid, edgekd):
+    model = onnx.load(net)
+    model.graph.node.append(onnx.helper.make_node("ArgMax", ["scores"], ["classes"], axis=1, keepdims=0))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("classes", onnx.TensorProto.INT64, None))
+    onnx.save(model, tmp_path / "map.onnx")
+    flags = [*PREPARED, "--data-root", camvid, "--out", tmp_path / "a", "--parity-images", 2]
+    assert "--scores" in edgekd("adopt", tmp_path / "map.onnx", *flags, code=2).stderr
+    edgekd("adopt", tmp_path / "map.onnx", *flags, "--scores", "scores")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"--imgsz": "48"}, "HEIGHTxWIDTH"),
+        ({"--mean": "1,2"}, "three numbers"),
+        ({"--std": "0,1,1"}, "positive"),
+        ({"--scores": "logits"}, "no tensor 'logits'; its outputs are scores"),
+        ({"--layout": "voc"}, "voc"),
+    ],
+)
+def test_what_does_not_fit(change, says, tmp_path, net, camvid, edgekd):
+    given = {"--imgsz": "48x64", "--layout": "camvid"}
+    flags = [word for pair in (given | change).items() for word in pair]
+    result = edgekd("adopt", net, *flags, "--data-root", camvid, "--out", tmp_path / "a", code=2 if "--layout" not in change else 1)
+    assert says in result.stderr.replace("VOC", "voc") and not (tmp_path / "a").exists()
+
+
+def test_other_verbs_name_the_command(net, edgekd):
+    assert "edgekd adopt" in edgekd("bench", net, "--no-accuracy", code=1).stderr
