@@ -18,7 +18,7 @@ from edgekd.models.heads import Levels
 from edgekd.models.pyramid import STRIDES, SimplePyramid
 from edgekd.models.weights import read_weights
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.plugins import is_reference
+from edgekd_runtime.plugins import is_reference, load_reference
 
 PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_indices": (1, 2, 3, 4)}}
 """Families whose branches run side by side to the end, and how timm gives the branches themselves."""
