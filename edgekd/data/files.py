@@ -55,13 +55,25 @@ def list_files(folder: Path, endings: Sequence[str] = IMAGE_SUFFIXES) -> dict[st
     return found
 
 
-def pair_files(images: Path, masks: Path, tree: str) -> tuple[Pairs, list[str]]:
+def match_files(folder: Path, pattern: str) -> dict[str, str]:
+    """Paths by sample name of the files whose names fit a pattern with one ``{stem}``, in the order of the file names."""
+    before, after = pattern.split("{stem}")
+    names = sorted(file.name for file in os.scandir(folder))
+    longer = (name for name in names if len(name) > len(before) + len(after) and name.startswith(before) and name.endswith(after))
+    return {name[len(before) : len(name) - len(after)]: f"{folder}{os.sep}{name}" for name in longer}
+
+
+def pair_files(
+    images: Path, masks: Path, tree: str, image_pattern: str | None = None, mask_pattern: str | None = None
+) -> tuple[Pairs, list[str]]:
     """Images with the masks of the same stem, sorted by name, and a sentence for each that stands alone.
 
     Args:
         images: Folder of images.
         masks: Folder of masks.
         tree: The tree that the layout expects, for the message.
+        image_pattern: Name of an image file with ``{stem}`` for what a pair shares; None = the name without its suffix.
+        mask_pattern: Likewise of a mask file.
 
     Raises:
         EdgeKDError: If a folder is missing or holds no image.
@@ -69,10 +81,16 @@ def pair_files(images: Path, masks: Path, tree: str) -> tuple[Pairs, list[str]]:
     for folder in (images, masks):
         if not folder.is_dir():
             raise EdgeKDError(f"No folder {folder}; this layout expects\n{tree}")
-    image_of, mask_of = list_files(images), list_files(masks)
+    patterns = image_pattern, mask_pattern
+    image_of, mask_of = (
+        list_files(folder) if pattern is None else match_files(folder, pattern)
+        for folder, pattern in zip((images, masks), patterns, strict=True)
+    )
     if not image_of:
-        raise EdgeKDError(f"No images in {images}; this layout expects\n{tree}")
-    faults = [f"{path} has no mask {masks / stem}.png" for stem, path in image_of.items() if stem not in mask_of]
+        named = f" named {image_pattern}" if image_pattern else ""
+        raise EdgeKDError(f"No images{named} in {images}; this layout expects\n{tree}")
+    wanted = mask_pattern or "{stem}.png"
+    faults = [f"{path} has no mask {masks / wanted.replace('{stem}', stem)}" for stem, path in image_of.items() if stem not in mask_of]
     faults += [f"{path} has no image of that name in {images}" for stem, path in mask_of.items() if stem not in image_of]
     return [(path, mask_of[stem]) for stem, path in image_of.items() if stem in mask_of], faults
 

@@ -1,4 +1,4 @@
-"""Pascal Context (Mottaghi et al., CVPR 2014), its 59 most frequent classes; the background of the 60-class form is ignored."""
+"""Pascal Context (Mottaghi et al., CVPR 2014): its 59 most frequent classes, or 60 with the background, which is ignored otherwise."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.files import Colours, label_table, list_files
-from edgekd.data.forms import Distributed, MaskFiles, Opened
-from edgekd.data.labels import class_set, read_labels
+from edgekd.data.forms import Distributed, Form, MaskFiles, Opened
+from edgekd.data.labels import Label, class_set, read_labels
 from edgekd.data.rle import decode_rle
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json
 
 _LABELS = read_labels("pascal_context")
 _TABLE = label_table({index + 1: index for index in range(len(_LABELS))}, ignore=[0])
+_TABLE_60 = label_table({index: index for index in range(len(_LABELS) + 1)})
+_BACKGROUND = Label(0, (120, 120, 120), "background")
 _VALUE_OF = {label.value: index + 1 for index, label in enumerate(_LABELS)}  # Context's own ids go up to 459
 _JSON = "VOC2010/trainval_merged.json"
 _IMAGES = "VOC2010/JPEGImages"
@@ -78,18 +80,36 @@ def _segments(document: dict[str, Any], phase: str) -> dict[str, dict[str, Any]]
     }
 
 
-def _masks(split: str) -> MaskFiles:
-    lists = (f"VOC2010/ImageSets/SegmentationContext/{split}.txt",)
-    return MaskFiles(_IMAGES, (("VOC2010/SegmentationClassContext", ".png"),), _TABLE, lists=lists)
+def _forms(table: NDArray[np.int16]) -> dict[str, tuple[Form, ...]]:
+    """Of every split."""
+    masks = (("VOC2010/SegmentationClassContext", ".png"),)
+    return {
+        split: (
+            MaskFiles(_IMAGES, masks, table, lists=(f"VOC2010/ImageSets/SegmentationContext/{split}.txt",)),
+            MergedJson(split, table),
+        )
+        for split in ("train", "val")
+    }
 
 
 class PascalContext(Distributed):
-    """One split of Pascal Context, 59 classes in alphabetical order."""
+    """One split of Pascal Context, 59 classes in alphabetical order.
 
-    title = "Pascal Context: scenes, 59 classes"
+    Args:
+        split: ``train`` or ``val``.
+        root: Folder that holds the tree.
+        background: Count what is none of the 59 as class 0, the 60-class form.
+    """
+
+    title = "Pascal Context: scenes, 59 classes, or 60 with background"
     tree = (
         "ROOT/VOC2010/JPEGImages/*.jpg with ROOT/VOC2010/SegmentationClassContext/*.png  (0 ignored, 1–59 classes)  "
         "ROOT/VOC2010/ImageSets/SegmentationContext/train|val.txt, or with ROOT/VOC2010/trainval_merged.json"
     )
     classes = class_set(_LABELS)
-    splits = {split: (_masks(split), MergedJson(split, _TABLE)) for split in ("train", "val")}
+    splits = _forms(_TABLE)
+
+    def __init__(self, split: str = "train", *, root: str, background: bool = False) -> None:
+        if background:
+            self.classes, self.splits = class_set([_BACKGROUND, *_LABELS]), _forms(_TABLE_60)  # type: ignore[misc]  # of this form alone
+        super().__init__(split, root=root)

@@ -55,6 +55,37 @@ def test_colour_masks_are_read_through_the_palette(tmp_path):
         open_layout("folder", "train", str(root)).read(0)
 
 
+@pytest.mark.parametrize("all_black_first", [False, True])
+def test_grey_rgb_masks_are_read_as_values_also_with_a_palette(tmp_path, all_black_first):
+    """Black alone could be either; the next mask tells."""
+    root = folder(tmp_path, palette=[[0, 0, 0], [40, 50, 60], [70, 80, 90], [1, 2, 3]])
+    labels = [blocks(index, 4) * (index > 0 or not all_black_first) for index in range(3)]
+    for index, label in enumerate(labels):
+        cv2.imwrite(str(root / f"train/masks/{index}.png"), np.repeat(label.astype(np.uint8)[..., None], 3, 2))
+    layout = open_layout("folder", "train", str(root))
+    assert all((layout.read(index).label == label).all() for index, label in enumerate(labels))
+    (root / "dataset.yaml").write_text((root / "dataset.yaml").read_text() + "stores: colours\n")
+    with pytest.raises(EdgeKDError, match="in no class's palette"):
+        open_layout("folder", "train", str(root)).read(1)
+
+
+def test_file_names_are_paired_by_pattern(tmp_path):
+    root = folder(tmp_path, images="{stem}_leftImg.png", masks="{stem}_instance_color_RGB.png")
+    for index in range(3):
+        (root / f"train/images/{index}.png").rename(root / f"train/images/{index}_leftImg.png")
+        (root / f"train/masks/{index}.png").rename(root / f"train/masks/{index}_instance_color_RGB.png")
+    (root / "train/masks/0_other.png").touch()
+    layout = open_layout("folder", "train", str(root))
+    assert len(layout) == 3 and (layout.read(2).label == blocks(2, 4)).all()
+    (root / "train/masks/2_instance_color_RGB.png").unlink()
+    with pytest.raises(EdgeKDError, match=r"2_leftImg\.png has no mask .*/2_instance_color_RGB\.png"):
+        open_layout("folder", "train", str(root))
+    with pytest.raises(EdgeKDError, match=r"No images named \{stem\}_leftImg\.png"):
+        open_layout("folder", "val", str(root))
+    with pytest.raises(UsageError, match="a file name with"):
+        open_layout("folder", "train", str(folder(tmp_path / "b", masks="x.png")))
+
+
 def test_palette_pngs_are_read_as_indices(tmp_path):
     from PIL import Image
 

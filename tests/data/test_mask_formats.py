@@ -21,6 +21,15 @@ def test_contexts_json_is_decoded(tmp_path):
     assert (open_layout("pascal_context", "val", str(tmp_path)).read(0).label == 255).all()
 
 
+def test_contexts_background_is_a_class_on_request(tmp_path):
+    root = str(context_json(tmp_path))
+    layout = open_layout("pascal_context", "train", root, background=True)
+    assert len(layout.classes) == 60 and layout.classes.names[:2] == ("background", "aeroplane")
+    assert (layout.read(0).label == open_layout("pascal_context", "train", root).read(0).label + 1).all()
+    assert (open_layout("pascal_context", "val", root, background=True).read(0).label == 0).all()
+    assert len(open_layout("pascal_context", "train", root).classes) == 59
+
+
 def test_an_unknown_category_of_the_json_is_named(tmp_path):
     file = context_json(tmp_path) / "VOC2010/trainval_merged.json"
     file.write_text(file.read_text().replace("284", "285"))
