@@ -5,12 +5,12 @@ For aarch64 a folder is prepared once: Debian's Python for arm64 unpacked, the w
 """
 
 import os
-import platform
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.device.debian import Archive, UnavailableError, release, run
 
 ROOT = Path(__file__).parents[2]
 PREPARED = (ROOT / ".venv").resolve() / "emulated-aarch64"
@@ -32,20 +32,6 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
-APT = """APT::Architecture "arm64";
-APT::Architectures {{ "arm64"; }};
-APT::Install-Recommends "false";
-Acquire::Languages "none";
-Dir::State "{folder}";
-Dir::State::status "{folder}/status";
-Dir::Cache "{folder}/cache";
-Dir::Etc::sourcelist "{folder}/sources.list";
-Dir::Etc::sourceparts "-";
-"""
-
-
-class UnavailableError(Exception):
-    """Why a processor can't be emulated here."""
 
 
 def emulator(machine: str) -> str:
@@ -66,15 +52,12 @@ def arm_python() -> Path:
     Raises:
         UnavailableError: If there is no QEMU, no Debian to take packages from, or no network.
     """
-    qemu = emulator("aarch64")
-    release = platform.freedesktop_os_release()
-    if release.get("ID") != "debian" or not shutil.which("apt-get"):
-        raise UnavailableError(f"its packages are taken from Debian's archive by apt, and this is {release.get('NAME')}")
-    wanted = f"{release['VERSION_CODENAME']}\n{Path(__file__).read_text()}{(ROOT / 'constraints.txt').read_text()}"
+    qemu, suite = emulator("aarch64"), release()
+    wanted = f"{suite}\n{Path(__file__).read_text()}{(ROOT / 'constraints.txt').read_text()}"
     python, stamp = PREPARED / "bin/python3", PREPARED / "made-for"  # right beside .venv/pyvenv.cfg it would take that for its own
     if not stamp.is_file() or stamp.read_text() != wanted:
         shutil.rmtree(PREPARED, ignore_errors=True)
-        version = _unpack_debian(release["VERSION_CODENAME"])
+        version = _unpack_python(suite)
         _install_wheels(version)
         (PREPARED / "root/proc").mkdir()
         (PREPARED / "root/proc/cpuinfo").write_text(CPUINFO)
@@ -94,36 +77,17 @@ def arm_environment(processor: str) -> dict[str, str]:
     return {**os.environ, "QEMU_CPU": processor, "OMP_NUM_THREADS": "1"}
 
 
-def _unpack_debian(suite: str) -> str:
+def _unpack_python(suite: str) -> str:
     """Python and what it needs, below ``root``; returns its version, such as 3.11."""
-    folder = PREPARED / "apt"
-    for part in ("lists/partial", "cache/archives/partial"):
-        (folder / part).mkdir(parents=True)
-    (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb http://deb.debian.org/debian {suite} main\n")
-    (folder / "apt.conf").write_text(APT.format(folder=folder))
-    apt = {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}
-    _run(["apt-get", "update", "-q", "--error-on=any"], apt)
-    version = re.search(r"libpython(3\.\d+)-stdlib", _run(["apt-cache", "depends", PACKAGES[0]], apt))[1]
-    wanted = [*PACKAGES, f"python{version}-minimal"]
-    _run(["apt-get", "install", "-q", "-y", "--download-only", *wanted], apt)
-    for package in (folder / "cache/archives").glob("*.deb"):
-        _run(["dpkg-deb", "-x", package, PREPARED / "root"])
-    shutil.rmtree(folder)
+    archive = Archive(PREPARED / "apt", suite, "arm64")
+    version = archive.dependency(PACKAGES[0], r"libpython(3\.\d+)-stdlib")
+    archive.unpack([*PACKAGES, f"python{version}-minimal"], PREPARED / "root")
+    archive.close()
     return version
 
 
 def _install_wheels(version: str) -> None:
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-c", ROOT / "constraints.txt", "--target", PREPARED / "wheels"]
     platforms = [part for name in PLATFORMS for part in ("--platform", name)]
-    _run([*install, *platforms, "--python-version", version, "--only-binary=:all:", *WHEELS])
-    _run([*install, *PURE])
-
-
-def _run(command: list[object], environment: dict[str, str] | None = None) -> str:
-    words = [str(part) for part in command]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
-        raise UnavailableError(f"{' '.join(words[:4])} failed: {last[0]}")
-    return done.stdout
+    run([*install, *platforms, "--python-version", version, "--only-binary=:all:", *WHEELS])
+    run([*install, *PURE])

@@ -18,7 +18,8 @@ from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.classes import ClassSet, default_palette
 from edgekd_runtime.files import sha256
 from tests.calib.conftest import noise, settled, table_of
-from tests.device.emulated import PROCESSORS, UnavailableError, arm_environment, arm_python, emulator
+from tests.device.debian import UnavailableError
+from tests.device.emulated import PROCESSORS, arm_environment, arm_python, emulator
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SIZE = (72, 104)

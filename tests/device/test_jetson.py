@@ -1,7 +1,9 @@
 """`deploy/jetson` names commands, files and extras that exist. Nothing of it has run on a Jetson."""
 
+import configparser
 import re
 import shlex
+import signal
 from importlib import import_module
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli import make_parser
+from edgekd_runtime.signals import SIGNALS
 
 ROOT = Path(__file__).parents[2]
 JETSON = ROOT / "deploy/jetson"
@@ -50,3 +53,14 @@ def test_containers_copy_and_install_what_there_is(file):
     entry = re.search(r'^ENTRYPOINT \["python3", "-m", "(\w+)"\]\nCMD \["(\w+)"\]', text, re.M)
     make_parser().parse_args([entry[2]])
     import_module(f"{entry[1]}.__main__")
+
+
+def test_the_service_runs_a_command_that_parses_and_stops_it_by_a_signal_that_is_heard(tmp_path):
+    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit.optionxform = str
+    unit.read(JETSON / "edgekd-demo.service")
+    program, bundle, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert program == "/usr/bin/python3" and bundle.endswith("student.pyz")
+    given = make_parser(Bundle(tmp_path, 0)).parse_args(words)
+    assert given.reconnect > 0 and Path(given.out).is_relative_to(unit["Service"]["WorkingDirectory"])
+    assert getattr(signal, unit["Service"]["KillSignal"]) in SIGNALS

@@ -20,12 +20,26 @@ def test_nothing_of_the_host_is_installed():
     assert Path(edgekd_runtime.__file__).is_relative_to(sys.prefix)  # the installed package, not the source tree
 
 
-def test_the_distribution_needs_numpy_and_opencv_alone():
-    needs = [one for one in metadata.requires("edgekd-runtime") if "extra ==" not in one]
-    assert sorted(one.split(">")[0] for one in needs) == ["numpy", "opencv-python-headless"]
+def test_the_distribution_replaces_no_opencv_and_no_numpy_that_a_board_has():
+    """JetPack 6 brings OpenCV 4.8 and numpy 1.26; backends that come by pip bring the wheel."""
+    needs = metadata.requires("edgekd-runtime")
+    assert [one for one in needs if "extra ==" not in one] == ["numpy>=1.26"]
+    brings = {one.partition("extra == ")[2].strip("'\"") for one in needs if one.startswith("edgekd-runtime[opencv]")}
+    assert brings == {"onnxruntime", "onnxruntime-gpu", "openvino"}
 
 
 def test_its_command_is_installed():
     command = Path(sys.executable).with_name("edgekd-runtime")
     said = subprocess.run([command, "check"], capture_output=True, text=True, check=False)
     assert said.returncode == 0 and "onnxruntime-cpu" in said.stdout, said.stderr
+
+
+def test_without_opencv_the_install_line_is_shown(tmp_path):
+    (tmp_path / "cv2.py").write_text("raise ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')")
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import runpy; runpy.run_module('edgekd_runtime', run_name='__main__')",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "pip install opencv-python-headless" in done.stderr and "Traceback" not in done.stderr

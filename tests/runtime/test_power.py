@@ -12,13 +12,14 @@ from edgekd_runtime.power.meter import Meter
 from edgekd_runtime.power.rapl import RAPLMeter
 from edgekd_runtime.power.sampler import Sampler
 from edgekd_runtime.power.state import machine_state, throttling
-from edgekd_runtime.power.tegrastats import rails, total_watts
+from edgekd_runtime.power.tegrastats import rails, scope, total_watts
 from tests.runtime.made_up import install_cuda
 
 AGX_ORIN = (
     "RAM 3276/30536MB GR3D_FREQ 12%@[1300,1300] VDD_GPU_SOC 5139mW/5139mW/5139mW VDD_CPU_CV 3268mW/3268mW/3268mW "
     "VIN_SYS_5V0 5500mW/5500mW/5500mW"
 )
+THOR = "GR3D_FREQ 0% VDD_GPU -392mW/-392mW VDD_CPU_SOC_MSS 6510mW/6510mW VIN_SYS_5V0 6520mW/6520mW VIN 23400mW/23400mW"  # made up
 ORIN_NANO = "GR3D_FREQ 0% cpu@50.125C tj@50.562C VDD_IN 6626mW/6625mW VDD_CPU_GPU_CV 1228mW/1230mW VDD_SOC 2380mW/2380mW"
 
 
@@ -39,6 +40,12 @@ def test_both_families_of_rails():
     assert rails(AGX_ORIN) == {"VDD_GPU_SOC": 5.139, "VDD_CPU_CV": 3.268, "VIN_SYS_5V0": 5.5}
     assert total_watts(AGX_ORIN) == pytest.approx(5.139 + 3.268 + 5.5)
     assert total_watts(ORIN_NANO) == 6.626  # the others are part of it
+    assert total_watts(THOR) == 23.4 and rails(THOR)["VDD_GPU"] == -0.392  # VIN is the whole board; at rest a rail may read below 0
+    assert [scope(line) for line in (AGX_ORIN, ORIN_NANO, THOR)] == [
+        "the module: VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0",
+        "the module: VDD_IN",
+        "the whole board: VIN",
+    ]
     with pytest.raises(MissingError, match="names no power rail"):
         total_watts("RAM 3276/30536MB GR3D_FREQ 12%")
 

@@ -108,7 +108,7 @@ def test_two_models_stand_side_by_side_under_one_legend(tmp_path):
     assert frames == len(seen) == 3 and seen[0].shape == (96, 2 * 160 + 150, 3)
     below = seen[-1][60:, :]
     assert (below[:, :160] == (255, 0, 0)).all() and (below[:, 160:320] == (0, 255, 0)).all()
-    assert (seen[-1][:30, :160] == 255).all(2).any() and (seen[-1][:30, 160:320] == 255).all(2).any()  # both are named
+    assert (seen[-1][:30, :160] > 150).all(2).any() and (seen[-1][:30, 160:320] > 150).all(2).any()  # both are named
 
 
 def test_frames_must_go_somewhere(tmp_path):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgekd_runtime.video import VideoReader, demo, encoders, video_writer
+from edgekd_runtime.video import VideoReader, demo, encoders, probe, video_writer
 from tests.runtime.test_video import Brightness, Interrupted
 
 SIZE = (48, 64)
@@ -79,6 +79,7 @@ def test_colours_are_those_of_the_frame_by_the_standard_that_the_file_names(tmp_
 @pytest.mark.parametrize(("name", "code", "words"), [("a.mp4", "FMP4", "no browser plays"), ("a.webm", "VP80", "without the sound")])
 def test_without_ffmpeg_opencv_writes_it_and_what_is_missing_is_said(tmp_path, monkeypatch, name, code, words):
     monkeypatch.setattr(encoders, "ffmpeg_encoders", frozenset)
+    monkeypatch.setattr(probe, "probe", lambda video: [])
     with video_writer(tmp_path / "in.avi", 10, SIZE) as append:
         for _ in range(5):
             append(np.zeros((*SIZE, 3), np.uint8))

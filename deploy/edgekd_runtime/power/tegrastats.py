@@ -1,4 +1,4 @@
-"""Jetson's tegrastats. Not run on a Jetson: tested on real lines of AGX Orin and Orin Nano."""
+"""Jetson's tegrastats. Not run on a Jetson: tested on real lines of AGX Orin and Orin Nano, and on the names of Thor's rails."""
 
 import re
 import subprocess
@@ -7,9 +7,10 @@ from edgekd_runtime.errors import MissingError
 from edgekd_runtime.power.meter import Integral, Meter
 
 INTERVAL_MS = 100
-_RAIL = re.compile(r"(\w+) (\d+)mW/(\d+)mW(?:/(\d+)mW)?")
-_WHOLE = "VDD_IN"
-"""Orin Nano and NX measure the module's input on this rail, which holds the others; AGX Orin has none such, its rails add up."""
+_RAIL = re.compile(r"(\w+) (-?\d+)mW/(-?\d+)mW(?:/(-?\d+)mW)?")
+_WHOLE = {"VDD_IN": "the module: VDD_IN", "VIN": "the whole board: VIN"}
+"""Rails that hold the others: the module's input of Orin Nano and NX, and the input of Thor's whole board, which a sum would count
+twice. AGX Orin has none such: its rails add up."""
 
 
 def rails(line: str) -> dict[str, float]:
@@ -18,7 +19,7 @@ def rails(line: str) -> dict[str, float]:
 
 
 def total_watts(line: str) -> float:
-    """One line → watts of the module.
+    """One line → watts, of what `scope` says.
 
     Raises:
         MissingError: If it names no rail.
@@ -26,14 +27,19 @@ def total_watts(line: str) -> float:
     found = rails(line)
     if not found:
         raise MissingError(f"tegrastats names no power rail here ({line.strip()[:80]!r}); run it with sudo, or leave --power out.")
-    return found.get(_WHOLE, sum(found.values()))
+    return next((found[name] for name in _WHOLE if name in found), sum(found.values()))
+
+
+def scope(line: str) -> str:
+    """What `total_watts` of a line counts, in words."""
+    found = rails(line)
+    return next((words for name, words in _WHOLE.items() if name in found), f"the module: {' + '.join(found)}")
 
 
 class TegrastatsMeter(Meter):
     """One tegrastats process, a line every tenth of a second."""
 
     name = "tegrastats"
-    scope = "the module: VDD_IN, or the sum of the rails"
 
     def __init__(self) -> None:
         try:
@@ -42,10 +48,12 @@ class TegrastatsMeter(Meter):
             raise MissingError("tegrastats is not on PATH; it comes with JetPack, on a Jetson only.") from error
         self._energy = Integral()
         try:
-            self._energy.add(total_watts(self._line()))
+            line = self._line()
+            self._energy.add(total_watts(line))
         except (OSError, MissingError) as error:
             self.close()
             raise MissingError(str(error)) from error
+        self.scope = scope(line)
 
     def _line(self) -> str:
         assert self._process.stdout is not None  # piped above

@@ -18,6 +18,7 @@ import cv2
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.signals import unheard_by_children
 from edgekd_runtime.video.info import Frame
+from edgekd_runtime.video.probe import local
 
 OPENCV = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".webm": "VP80", ".avi": "MJPG"}
 """Suffix → four-character code. OpenCV's wheels have no H.264."""
@@ -92,7 +93,7 @@ class FFmpegEncoder:
         frames = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-framerate", str(rate), "-i", "pipe:0")
         codec = (*FFMPEG[path.suffix.lower()], *HD_COLOURS, *_quick_start(path))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with this object)
-        command = ["ffmpeg", *QUIET, *frames, *codec, _local(path)]
+        command = ["ffmpeg", *QUIET, *frames, *codec, local(path)]
         with unheard_by_children():
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors)
 
@@ -117,14 +118,6 @@ class FFmpegEncoder:
         return EdgeKDError(f"ffmpeg: {said[-1]}")
 
 
-def has_sound(video: Path) -> bool | None:
-    """Whether a video file has a sound track; None where there is no ffmpeg to tell."""
-    if not ffmpeg_encoders():
-        return None
-    said = subprocess.run(["ffmpeg", "-hide_banner", "-nostdin", "-i", _local(video)], capture_output=True, check=False).stderr
-    return b"Audio: " in said
-
-
 def add_sound(path: Path, source: Path, seconds: float) -> None:
     """Put the sound track of `source` beside the pictures of a video, as long as they last.
 
@@ -137,11 +130,11 @@ def add_sound(path: Path, source: Path, seconds: float) -> None:
         EdgeKDError: With ffmpeg's reason; the video is then as it was.
     """
     mixed = path.with_name(f"{path.stem}-sound{path.suffix}")
-    inputs = ("-i", _local(path), "-i", _local(source), "-map", "0:v", "-map", "1:a:0")
+    inputs = ("-i", local(path), "-i", local(source), "-map", "0:v", "-map", "1:a:0")
     codecs = ("-c:v", "copy", "-c:a", SOUND[path.suffix.lower()], "-t", f"{seconds:.6f}", *_quick_start(path))
     try:
         with unheard_by_children():
-            done = subprocess.run(["ffmpeg", *QUIET, *inputs, *codecs, _local(mixed)], capture_output=True, check=False)
+            done = subprocess.run(["ffmpeg", *QUIET, *inputs, *codecs, local(mixed)], capture_output=True, check=False)
         if done.returncode:
             said: Sequence[str] = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
             raise EdgeKDError(said[-1])
@@ -153,8 +146,3 @@ def add_sound(path: Path, source: Path, seconds: float) -> None:
 def _quick_start(path: Path) -> tuple[str, ...]:
     """The index first, so that a browser shows the video while it loads."""
     return ("-movflags", "+faststart") if path.suffix.lower() in (".mp4", ".mov") else ()
-
-
-def _local(path: Path) -> str:
-    """A file whatever its name looks like: ffmpeg takes `a:b` for a protocol and `-x` for an option."""
-    return f"file:{path}"

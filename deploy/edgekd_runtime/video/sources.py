@@ -11,6 +11,7 @@ from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_image
 from edgekd_runtime.video.gstreamer import PipelineReader, csi_pipeline
 from edgekd_runtime.video.info import PATIENCE_S, Frame, FrameSource, VideoInfo
+from edgekd_runtime.video.probe import mean_frame_rate
 from edgekd_runtime.video.reconnect import Reconnecting
 
 USUAL_FPS = 25.0
@@ -99,7 +100,7 @@ class VideoReader(CaptureReader):
         if not Path(path).exists():
             raise EdgeKDError(f"No video at {path}; give the path of a video file.")
         unopened = f"{path} can't be opened as a video; check that it is whole, or convert it to H.264 in MP4."
-        super().__init__(cv2.VideoCapture(str(path)), unopened)
+        super().__init__(cv2.VideoCapture(str(path)), unopened, mean_frame_rate(Path(path)))
 
 
 def open_camera(index: int, fps: float | None = None) -> CaptureReader:
