@@ -7,21 +7,20 @@ from typing import Any
 
 from torch import nn
 
-from edgekd.config import Recipe, TransferRecipe, load_recipe, validate
+from edgekd.config import Recipe, load_recipe, merge, validate
 from edgekd.data import open_split
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.export.plan import Exported, ExportPlan, export_all
 from edgekd.measure.benchmark import bench_models
-from edgekd.measure.pytorch import model_files, register_torch
+from edgekd.measure.pytorch import model_files, open_model, register_torch
 from edgekd.measure.score import Scored, score_model
 from edgekd.models.open import open_network
 from edgekd.parts import moved, student_part, teacher_part, teacher_piece
 from edgekd.pipeline import distill as distill_recipe
 from edgekd.pipeline import train as train_recipe
 from edgekd.runs import Run, open_run
-from edgekd_runtime.backends import open_session
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
@@ -32,7 +31,14 @@ PathLike = str | Path
 
 
 def distiller(
-    student: str | nn.Module, teacher: PathLike | nn.Module, method: str = "cwd", *, num_classes: int, **options: Any
+    student: str | nn.Module,
+    teacher: PathLike | nn.Module,
+    method: str = "cwd",
+    *,
+    num_classes: int,
+    transfer: Sequence[dict[str, Any]] | None = None,
+    student_options: dict[str, Any] | None = None,
+    teacher_options: dict[str, Any] | None = None,
 ) -> Distillation:
     """A student under a teacher for one's own training loop.
 
@@ -45,23 +51,23 @@ def distiller(
         teacher: Where knowledge comes from, likewise.
         method: A name of `edgekd methods`.
         num_classes: C.
-        options: ``student``, ``teacher``: fields of `ModelRecipe` for each as a dictionary; ``transfer``: a list instead of the method's.
+        transfer: A list of transfers instead of the method's, e.g. ``[{"method": "cwd", "weight": 5.0}]``.
+        student_options: Fields of `ModelRecipe` for the student.
+        teacher_options: Fields of `ModelRecipe` for the teacher.
 
     Raises:
         UsageError: If the method is unknown, or one of the two lacks what it reads.
     """
-    unknown = set(options) - {"student", "teacher", "transfer"}
-    if unknown:
-        raise UsageError(f"distiller has no option {sorted(unknown)[0]!r}; it takes student, teacher and transfer.")
     piece = method_recipe(method)
     if piece.get("teacher", {}).get("label_assisted"):
         raise UsageError(f"{method} trains a teacher of its own first; use edgekd.distill.")
-    document = {"transfer": options.get("transfer", piece.get("transfer", [])), "task": piece.get("task", {})}
-    recipe = validate(Recipe, {"name": "own", "data": _NO_DATA, "student": {"name": "own"}, **document}, "distiller")
-    learner = open_network(student, num_classes, **options.get("student", {}))
-    frozen = open_network(teacher, num_classes, **options.get("teacher", {}))
-    transfers: Sequence[TransferRecipe] = recipe.transfer
-    return Distillation(learner, Teacher(frozen, needs_auxiliary=needs_auxiliary(recipe.task, transfers)), recipe.task, transfers)
+    parts = {"transfer": piece.get("transfer", []) if transfer is None else list(transfer), "task": piece.get("task", {})}
+    recipe = validate(Recipe, {"name": "own", "data": _NO_DATA, "student": {"name": "own"}, **parts}, "distiller")
+    learner = open_network(student, num_classes, **(student_options or {}))
+    frozen = open_network(teacher, num_classes, **(teacher_options or {}))
+    return Distillation(
+        learner, Teacher(frozen, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer)), recipe.task, recipe.transfer
+    )
 
 
 _NO_DATA = {"layout": "streetscape", "size": [64, 64]}
@@ -191,7 +197,7 @@ def predict(
     """
     given = [images] if isinstance(images, (str, Path)) else images
     files = image_files([str(image) for image in given])
-    with open_session(Path(model), backend) as session:
+    with open_model(Path(model), backend) as session:
         return predict_files(session, files, Path(out), form=form, overlays=overlays)
 
 
@@ -234,8 +240,6 @@ def bench(
 
 def _recipe(recipe: PathLike | Recipe, overrides: Sequence[dict[str, Any]]) -> Recipe:
     if isinstance(recipe, Recipe):
-        from edgekd.config import merge
-
         document = recipe.model_dump(mode="json")
         for override in overrides:
             document = merge(document, override)

@@ -449,7 +449,7 @@ def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def assignment(text: str) -> dict[str, Any]:
+def assignment(text: str, flag: str = "--set") -> dict[str, Any]:
     """``train.steps=100`` → ``{"train": {"steps": 100}}``; the value is YAML.
 
     Raises:
@@ -457,11 +457,11 @@ def assignment(text: str) -> dict[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set takes key=value, e.g. train.steps=100, not {text!r}.")
+        raise UsageError(f"{flag} takes key=value, e.g. train.steps=100, not {text!r}.")
     try:
         result: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set {text}: the value is not valid YAML.") from error
+        raise UsageError(f"{flag} {text}: the value is not valid YAML.") from error
     for part in reversed(key.split(".")):
         result = {part: result}
     return result

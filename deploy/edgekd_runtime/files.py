@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.errors import EdgeKDError
 
 
 @contextmanager
@@ -137,15 +137,3 @@ def _truncated(data: NDArray[np.uint8]) -> bool:
 def user_cache() -> Path:
     """What may be made again: `$XDG_CACHE_HOME/edgekd`, or `~/.cache/edgekd`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``HxW`` → (height, width).
-
-    Raises:
-        UsageError: If the text is anything but two positive whole numbers joined by ``x``.
-    """
-    parts = text.lower().split("x")
-    if len(parts) == 2 and all(part.isdecimal() and int(part) > 0 for part in parts):
-        return int(parts[0]), int(parts[1])
-    raise UsageError(f"An image size is HEIGHTxWIDTH in pixels, e.g. 360x480, not {text!r}.")

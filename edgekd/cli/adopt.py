@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from edgekd.cli.export import document, engine_options, parity_options, plan_from, precision_options, refuse_idle, show
-from edgekd.cli.options import json_option, next_command, print_json, size_option, three_numbers
+from edgekd.cli.options import json_option, layout_option, layout_options_from, next_command, print_json, size_option, three_numbers
 from edgekd_runtime.errors import UsageError
 
 
@@ -14,7 +14,7 @@ from edgekd_runtime.errors import UsageError
 @click.argument("onnx_file", metavar="NET.ONNX", type=click.Path(path_type=Path))
 @click.option("--layout", required=True, help="Data layout that names the classes, as `edgekd data layouts` lists them.")
 @click.option("--data-root", help="Folder of the data set.")
-@click.option("--layout-option", "layout_options", multiple=True, metavar="KEY=VALUE", help="Option of the layout. May be repeated.")
+@layout_option
 @click.option("--imgsz", required=True, metavar="HxW", help="Network input, height x width in pixels.")
 @click.option(
     "--mean", default="0.485,0.456,0.406", show_default=True, metavar="R,G,B", help="Mean that the network expects, of RGB in 0-1."
@@ -39,16 +39,13 @@ def command(onnx_file: Path, out: Path, as_json: bool, **options: Any) -> None:
     if min(std) <= 0:
         raise UsageError("--std takes positive numbers.")
     refuse_idle(click.get_current_context(), options)
-    from edgekd.config import assignment
     from edgekd.data import open_layout
     from edgekd.export.adopt import Foreign, adopt
     from edgekd.export.plan import Exported, export_lower, require_before
 
     plan = plan_from({**options, "output": "classes", "max_batch": 1})
     family, given = require_before(plan)
-    of_layout: dict[str, Any] = {}
-    for text in options["layout_options"]:
-        of_layout |= assignment(text)
+    of_layout = layout_options_from(options["layout_options"])
     splits = [open_layout(options["layout"], split, options["data_root"], **of_layout) for split in ("train", "val")]
     root = str(Path(options["data_root"]).resolve()) if options["data_root"] else None
     data = {"layout": options["layout"], "root": root, "split": "val", "options": of_layout}

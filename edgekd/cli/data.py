@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgekd.cli.options import json_option, print_json
+from edgekd.cli.options import json_option, layout_option, layout_options_from, print_json
 from edgekd_runtime.errors import EdgeKDError
 
 
@@ -31,8 +31,9 @@ def layouts(as_json: bool) -> None:
 @click.argument("layout")
 @click.argument("root", required=False)
 @click.option("--split", default="train", show_default=True, help="Data split.")
+@layout_option
 @json_option
-def check(layout: str, root: str | None, split: str, as_json: bool) -> None:
+def check(layout: str, root: str | None, split: str, layout_options: tuple[str, ...], as_json: bool) -> None:
     """Read every image and mask of a split and name each fault.
 
     A missing partner, a mask of another size, an unknown label value, a damaged file, an empty class.
@@ -42,7 +43,7 @@ def check(layout: str, root: str | None, split: str, as_json: bool) -> None:
     from edgekd.data.check import check_layout
 
     with progress("check") as update:
-        report = check_layout(layout, split, root, update)
+        report = check_layout(layout, split, root, update, layout_options_from(layout_options))
     if as_json:
         print_json(report.to_json())
     else:
@@ -56,14 +57,15 @@ def check(layout: str, root: str | None, split: str, as_json: bool) -> None:
 @click.argument("layout")
 @click.argument("root", required=False)
 @click.option("--split", default="train", show_default=True, help="Data split.")
+@layout_option
 @click.option("--images", type=click.IntRange(1, 100), default=12, show_default=True, help="How many, spread over the split.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("preview.png"), show_default=True, help="Picture to write.")
-def preview(layout: str, root: str | None, split: str, images: int, out: Path) -> None:
+def preview(layout: str, root: str | None, split: str, layout_options: tuple[str, ...], images: int, out: Path) -> None:
     """Write a contact sheet: images, labels over them, and the legend."""
     from edgekd.data import open_layout
     from edgekd.data.preview import contact_sheet
     from edgekd_runtime.files import write_image
 
-    opened = open_layout(layout, split, root)
+    opened = open_layout(layout, split, root, **layout_options_from(layout_options))
     write_image(out, contact_sheet(opened, images))
     click.echo(f"{out}: {min(images, len(opened))} images of {root or layout}, split {split}")

@@ -49,8 +49,7 @@ def command(
     code is then 0; of a file cut short it is 130, and of a stream that breaks 1.
     """
     from edgekd.console import progress
-    from edgekd_runtime.artifact import only_model
-    from edgekd_runtime.backends import open_session
+    from edgekd.measure.pytorch import open_model
     from edgekd_runtime.cli.demo import live_page, told_interruption
     from edgekd_runtime.errors import StoppedError, UsageError
     from edgekd_runtime.video import demo
@@ -60,7 +59,7 @@ def command(
         raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
     with ExitStack() as stack:
         show = stack.enter_context(live_page(address)) if address else None
-        sessions = [stack.enter_context(open_session(only_model(path), backend, threads)) for path in (model, compare) if path]
+        sessions = [stack.enter_context(open_model(path, backend, threads)) for path in (model, compare) if path]
         update = stack.enter_context(progress("demo"))
         try:
             with told_interruption(out):

@@ -5,14 +5,16 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from edgekd.config import Recipe, assignment, load_recipe
 from edgekd_runtime.errors import UsageError
-from edgekd_runtime.files import parse_size
+from edgekd_runtime.sizes import parse_size
+
+if TYPE_CHECKING:
+    from edgekd.config import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +58,25 @@ run_options = option_group(
     click.option("--overwrite", is_flag=True, help="Replace the run in --out."),
 )
 
+layout_option = click.option(
+    "--option", "layout_options", multiple=True, metavar="KEY=VALUE", help="Option of the layout. May be repeated."
+)
+
+
+def layout_options_from(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Keyword arguments of a layout.
+
+    Raises:
+        UsageError: If one is not KEY=VALUE.
+    """
+    from edgekd.config import assignment
+
+    options: dict[str, Any] = {}
+    for text in texts:
+        options |= assignment(text, "--option")
+    return options
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
@@ -93,13 +114,15 @@ def three_numbers(flag: str, text: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> Recipe:
+def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> "Recipe":
     """The recipe that the options of `recipe_options` ask for.
 
     Args:
         options: As click gives them.
         pieces: Pieces of recipe that come after the file and before the options.
     """
+    from edgekd.config import assignment, load_recipe
+
     size = size_option(options["imgsz"])
     flags = {
         "data.root": options["data_root"],

@@ -9,9 +9,7 @@ from edgekd.cli.options import Number, json_option, print_json
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
-@click.option(
-    "--model", required=True, type=click.Path(path_type=Path), help="Exported model.onnx or model.engine, or the folder that holds it."
-)
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Exported model, the folder that holds it, or a run.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the masks, NAME.png at each image's own size.")
 @click.option(
     "--form", type=click.Choice(["index", "palette"]), default="index", show_default=True, help="Class numbers, or the classes' colours."
@@ -37,12 +35,11 @@ def command(
     edgekd predict photos/ --model runs/student/export/fp32 --out masks --overlay
     """
     from edgekd.console import progress
-    from edgekd_runtime.artifact import only_model
-    from edgekd_runtime.backends import open_session
+    from edgekd.measure.pytorch import open_model
     from edgekd_runtime.predict import image_files, predict
 
     files = image_files(paths)
-    with open_session(only_model(model), backend, threads) as session, progress("predict") as update:
+    with open_model(model, backend, threads) as session, progress("predict") as update:
         done = predict(session, files, out, form=form, overlays=overlay, opacity=opacity, progress=update)
     if as_json:
         print_json([one.to_json() for one in done])

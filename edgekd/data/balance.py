@@ -27,7 +27,7 @@ def count_pixels(layout: Layout, data: DataRecipe) -> Counts:
         EdgeKDError: If a sample can't be read; names the file.
     """
     with progress("counting the classes") as update:
-        rows = scan(layout, data.layout, data.train, data.root, update)
+        rows = scan(layout, data.layout, data.train, data.root, update, data.options)
     for row in rows:
         if row.fault:
             raise EdgeKDError(row.fault)

@@ -1,6 +1,7 @@
 """Reading every image and mask of a split, and naming each fault."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class DataReport:
             table("faults", ["fault"], [[fault] for fault in self.faults])
 
 
-def check_layout(name: str, split: str, root: str | None, update: Update) -> DataReport:
+def check_layout(name: str, split: str, root: str | None, update: Update, options: Mapping[str, Any] | None = None) -> DataReport:
     """Read a whole split; files that have not changed since they were last read are not read again.
 
     Args:
@@ -50,9 +51,10 @@ def check_layout(name: str, split: str, root: str | None, update: Update) -> Dat
         split: Its split.
         root: Its folder.
         update: Told of progress.
+        options: Of the layout.
     """
-    layout = open_layout(name, split, root, faults=True)
-    rows = scan(layout, name, split, root, update)
+    layout = open_layout(name, split, root, faults=True, **(options or {}))
+    rows = scan(layout, name, split, root, update, options)
     sizes = Counter(f"{row.size[0]}x{row.size[1]}" for row in rows if not row.fault)
     counts = sum((row.counts for row in rows), np.zeros(len(layout.classes) + 1, np.int64))
     of_class = counts[:-1]

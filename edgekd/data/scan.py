@@ -3,8 +3,9 @@
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -33,7 +34,7 @@ class Row(NamedTuple):
     fault: str
 
 
-def scan(layout: Layout, name: str, split: str, root: str | None, update: Update) -> list[Row]:
+def scan(layout: Layout, name: str, split: str, root: str | None, update: Update, options: Mapping[str, Any] | None = None) -> list[Row]:
     """Read every sample whose files changed since the last scan, and take the others from the user's cache.
 
     A cache that is damaged or can't be written costs time, never the scan.
@@ -44,11 +45,15 @@ def scan(layout: Layout, name: str, split: str, root: str | None, update: Update
         split: Of the layout.
         root: Its folder.
         update: Told of progress.
+        options: That it was opened with.
 
     Raises:
         MissingError: If reading needs a dependency that is not installed.
     """
-    file = cache_folder() / f"{_digest(name, split, str(root and Path(root).resolve()), _meaning(layout))}.npz"
+    file = (
+        cache_folder()
+        / f"{_digest(name, split, str(root and Path(root).resolve()), _meaning(layout), repr(sorted((options or {}).items())))}.npz"
+    )
     keys = [_key(layout, index) for index in range(len(layout))]
     kept = _load(file)
     rows: list[Row] = []

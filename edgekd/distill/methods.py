@@ -5,6 +5,7 @@ from typing import Any
 from edgekd.config import nearest
 from edgekd.distill.registry import TRANSFERS
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.plugins import is_reference
 
 _PD = {"method": "pd"}
 
@@ -38,11 +39,13 @@ SUMMARIES = {
 
 
 def method_recipe(name: str) -> dict[str, Any]:
-    """The piece of recipe that a shorthand stands for.
+    """The piece of recipe that a shorthand stands for; ``package.module:Name`` is one transfer of one's own.
 
     Raises:
         UsageError: If there is none of that name.
     """
+    if is_reference(name):
+        return {"transfer": [{"method": name}]}
     if name not in METHODS:
         raise UsageError(f"Unknown method {name!r}{nearest(name, METHODS)}; `edgekd methods` lists them.")
     return METHODS[name]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgekd.runs import Run
 from edgekd_runtime import memory, tf32
 from edgekd_runtime.artifact import MODEL_FILES, Artifact, find_models
-from edgekd_runtime.backends import BACKENDS, DESCRIBED, USUAL, Backend
+from edgekd_runtime.backends import BACKENDS, DESCRIBED, USUAL, Backend, open_session
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
@@ -50,6 +50,25 @@ def model_files(paths: Sequence[Path], backends: Sequence[str]) -> list[Path]:
     """
     reads = {BACKENDS[name].reads for name in backends if name in BACKENDS}
     return list(dict.fromkeys(file for path in paths for file in _files(path, reads)))
+
+
+def open_model(path: Path, backend: str | None = None, threads: int = 0) -> Session:
+    """Open the one model that a path stands for, on any backend, PyTorch's among them; use the result as a context manager.
+
+    Args:
+        path: Model file, checkpoint, run, or a folder that holds one exported model.
+        backend: A key of `BACKENDS` or ``package.module:NAME``; the file's usual one by default.
+        threads: CPU threads; 0 = the backend's default.
+
+    Raises:
+        UsageError: If the path holds several models, or the backend is unknown or does not read such files.
+        EdgeKDError: If it holds none, or the model can't be loaded.
+    """
+    register_torch()
+    files = model_files([path], [backend] if backend else [])
+    if len(files) > 1:
+        raise UsageError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
+    return open_session(files[0], backend, threads)
 
 
 def _files(path: Path, reads: set[str]) -> list[Path]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from edgekd.console import Update, progress
 from edgekd.data import Layout, open_layout, open_split
+from edgekd.measure.pytorch import open_model
 from edgekd.models import load_network
 from edgekd.parts import moved
 from edgekd.runs import Run, open_run
 from edgekd.train.evaluate import best_device, evaluate, pairs
 from edgekd.train.inference import DEPLOYED, Inference
 from edgekd_runtime.accuracy import Accuracy, score
-from edgekd_runtime.artifact import Artifact, find_models
-from edgekd_runtime.backends import open_session
+from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -75,10 +75,7 @@ def score_model(
 
 
 def _score_exported(path: Path, split: str | None, root: str | None, backend: str | None) -> Scored:
-    files = find_models(path)
-    if len(files) > 1:
-        raise EdgeKDError(f"{path} holds {len(files)} models; name one of them, e.g. {files[0]}.")
-    with open_session(files[0], backend) as session, progress("eval") as update:
+    with open_model(path, backend) as session, progress("eval") as update:
         artifact = session.artifact
         layout = artifact_layout(artifact, split, root)
         accuracy = score(session.predict, counted(layout, update), len(artifact.classes))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, parse_size, read_image, read_json, sha256, write_image, write_json
+from edgekd_runtime.files import atomic, read_image, read_json, sha256, write_image, write_json
+from edgekd_runtime.sizes import parse_size
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from edgekd_runtime.errors import BrokenStreamError, EdgeKDError, MissingError, UsageError
-from edgekd_runtime.files import parse_size
 from edgekd_runtime.signals import unheard_by_children
+from edgekd_runtime.sizes import parse_size
 from edgekd_runtime.video.info import PATIENCE_S, Frame, VideoInfo
 
 INSTALL = "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import UsageError
-from edgekd_runtime.files import parse_size
 from edgekd_runtime.image import fit_classes
+from edgekd_runtime.sizes import parse_size
 
 OVERLAP = 0.25
 """Of a tile's own share of the frame, seen on each inner side but not kept: at its border a network knows half of what is around."""
