@@ -20,13 +20,13 @@ from typing import Any
 
 import direct
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill import functional as L
 from edgekd.distill.adversarial import Adversarial
-from edgekd.distill.transfer import Pair, Widths
-from edgekd.models import SegOutput
+from edgekd.distill.class_map import Affine
+from edgekd.distill.transfer import Maps, Pair, Widths
 from edgekd_runtime.files import write_json
 from edgekd_runtime.measurement import describe_device
 
@@ -56,7 +56,8 @@ def cases(classes: int, height: int, width: int) -> dict[str, tuple[Call, Call |
     stages = [aux_s, fs, zs], [aux_t, ft, zt]
     kept, size = 25_000 * BATCH, (8 * height, 8 * width)
     judge = Adversarial(Widths(classes, A_STUDENT, A_TEACHER)).to(DEVICE)
-    pair = Pair(SegOutput(zs, fs, aux_s), SegOutput(zt, ft, aux_t), labels, nn.Conv2d(A_STUDENT, classes, 1), 0.5)
+    affine = Affine(rand(classes, A_STUDENT, 1, 1), None)
+    pair = Pair(Maps(zs, fs, aux_s), Maps(zt, ft, aux_t), labels, affine, 0.5)
     return {
         "pd": (lambda: L.pixel_kd(zs, zt), lambda: direct.pixel_kd(zs, zt), True),
         "cwd": (lambda: L.channel_kd(zs, zt), lambda: direct.channel_kd(zs, zt), True),

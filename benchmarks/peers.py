@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.class_map import Affine
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.registry import build_transfer
 from edgekd.distill.task import TASKS
-from edgekd.distill.transfer import Pair, Widths
+from edgekd.distill.transfer import Maps, Pair, Widths
 from edgekd.models import SegOutput
 from edgekd_runtime.files import write_json
 from edgekd_runtime.measurement import describe_device
@@ -85,8 +86,8 @@ class Step(NamedTuple):
 
     def pair(self) -> Pair:
         """As a transfer sees it."""
-        student, teacher = SegOutput(self.zs, self.fs, self.aux_s), SegOutput(self.zt, self.ft, self.aux_t)
-        return Pair(student, teacher, self.labels, self.classifier, self.progress)
+        affine = Affine(self.classifier.weight, self.classifier.bias)
+        return Pair(Maps(self.zs, self.fs, self.aux_s), Maps(self.zt, self.ft, self.aux_t), self.labels, affine, self.progress)
 
 
 Loss = Callable[[Step], Tensor]
@@ -155,8 +156,8 @@ def task(what: str, **options: Any) -> Case:
         module = TASKS[recipe.weighting](recipe, size.classes)
 
         def ours(step: Step) -> Tensor:
-            pair = step.pair()
-            return torch.stack(list(module(pair.student, pair.teacher, step.labels, step.progress).values())).sum()
+            student, teacher = SegOutput(step.zs, step.fs, step.aux_s), SegOutput(step.zt, step.ft, step.aux_t)
+            return torch.stack(list(module(student, teacher, step.labels, step.progress).values())).sum()
 
         return ours, peer_state.task(recipe), [], []
 

@@ -54,6 +54,9 @@ class DataRecipe(Strict):
         size: Network input (H, W) for validation, export and latency.
         crop: Training crop (H, W); `size` where absent.
         scale: Range of the random scale.
+        scale_step: From one of the scales that are drawn to the next, e.g. 0.1; None = any in the range.
+        pad: Where a crop larger than the image is filled: ``sides``, all four alike with grey, or ``end``, right and bottom with
+            ImageNet's mean colour, which normalises to 0, as in the papers' code.
         flip: Probability of a horizontal flip.
         color: Strength of brightness, contrast and saturation jitter, 0 = none.
         blur: Probability of a Gaussian blur, σ from 0.1 to 2 pixels.
@@ -69,6 +72,8 @@ class DataRecipe(Strict):
     size: tuple[Side, Side]
     crop: tuple[Side, Side] | None = None
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    scale_step: PositiveFloat | None = None
+    pad: Literal["sides", "end"] = "sides"
     flip: float = Field(0.5, ge=0, le=1)
     color: float = Field(0.0, ge=0, lt=1)
     blur: float = Field(0.0, ge=0, le=1)
@@ -93,7 +98,12 @@ class ModelRecipe(Strict):
         output_stride: 8, 16 or 32; None = the head's own, or the backbone's where that can't dilate.
         auxiliary: Add the auxiliary FCN head on stage 3.
         head_channels: Width of the head; None = the head's own.
-        dropout: Before the classifier.
+        auxiliary_channels: Width of that head; a quarter of its stage in the papers, 64 for ResNet-18 and 256 for ResNet-101.
+        dropout: Before the classifiers.
+        dropout_of: What it leaves out: whole ``channels``, or single ``elements``, as the code of CIRKD, RDD and LAD does.
+        projection_dropout: Element-wise dropout behind the projection of DeepLabV3's pyramid; 0.5 in that code.
+        pixels: What `weights` were trained on: ``rgb`` normalised as timm says, or ``bgr`` from 0 to 255 less its mean, as some papers'
+            checkpoints of ResNet; their first convolution is turned round, so the network reads RGB in either case.
         batch_norm: ``train``, or ``freeze`` to keep the statistics and affine parameters of the pretrained backbone.
         body: ``train``, or ``freeze`` to train the head alone: the pretrained body keeps its weights and statistics, without dropout.
         options: From elsewhere: arguments of the function or of ``from_pretrained``.
@@ -111,7 +121,11 @@ class ModelRecipe(Strict):
     output_stride: Literal[8, 16, 32] | None = None
     auxiliary: bool = True
     head_channels: int | None = Field(None, ge=8)
+    auxiliary_channels: int = Field(64, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
+    dropout_of: Literal["channels", "elements"] = "channels"
+    projection_dropout: float = Field(0.0, ge=0, lt=1)
+    pixels: Literal["rgb", "bgr"] = "rgb"
     batch_norm: Literal["train", "freeze"] = "train"
     body: Literal["train", "freeze"] = "train"
     options: dict[str, Any] = {}

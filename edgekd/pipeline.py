@@ -12,7 +12,7 @@ from edgekd.console import note, progress
 from edgekd.data import open_split
 from edgekd.data.balance import with_class_weights
 from edgekd.distill.class_map import class_map
-from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser
+from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser, label_gain
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Network, build_network, load_network
@@ -48,7 +48,8 @@ def _label_assisted(recipe: Recipe, classes: ClassSet) -> Objective:
     teacher = recipe.teacher
     network = _student(recipe, classes, in_channels=4)
     scale_extra_inputs(network, teacher.label_start)
-    return LabelAssisted(network, recipe.task, LabelNoiser(len(classes)), teacher.consistency, teacher.consistency_from)
+    noiser = LabelNoiser(len(classes), gain=label_gain(network.std))
+    return LabelAssisted(network, recipe.task, noiser, teacher.consistency, teacher.consistency_from)
 
 
 def _distillation(recipe: Recipe, classes: ClassSet) -> Objective:
@@ -87,7 +88,7 @@ def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
         raise UsageError(f"The method {recipe.method} wants a label-assisted teacher, and {named} is none; leave --teacher out.")
     noiser = None
     if model.in_channels > 3:
-        noiser = LabelNoiser(len(classes), weights=teacher.label_weights, sigma=DISTILL_SIGMA)
+        noiser = LabelNoiser(len(classes), weights=teacher.label_weights, gain=label_gain(model.std), sigma=DISTILL_SIGMA)
     mapped = None
     if teacher.classes is not None:
         mapped = class_map(teacher.classes, classes.names, model.class_names, model.num_classes)

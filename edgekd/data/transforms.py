@@ -1,5 +1,6 @@
 """Joint image and label transforms for training, from torchvision's v2."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,37 @@ from edgekd.config import DataRecipe
 from edgekd_runtime.classes import IGNORE
 
 GREY = 124  # near ImageNet's mean, what padding normalises to about zero
+MEAN = [124, 116, 104]
+"""ImageNet's mean colour; within 0.01 of 0 once normalised."""
+
+
+class SteppedScale(v2.ScaleJitter):
+    """`v2.ScaleJitter` whose scale is one of those so many steps apart."""
+
+    def __init__(self, target_size: tuple[int, int], scale_range: tuple[float, float], step: float) -> None:
+        super().__init__(target_size, scale_range, antialias=True)
+        low, high = scale_range
+        self._scales = [low + index * step for index in range(math.floor((high - low) / step + 1e-6) + 1)]
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        scale = self._scales[int(torch.randint(len(self._scales), ()))]
+        self.scale_range = (scale, scale)
+        return super().make_params(flat_inputs)
+
+
+class PadEnd(v2.Transform):
+    """Fill up to a size (H, W) at the right and the bottom."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self._size = size
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = next(value for value in flat_inputs if isinstance(value, tv_tensors.Mask)).shape[-2:]
+        return {"padding": [0, 0, max(0, self._size[1] - width), max(0, self._size[0] - height)]}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return v2.functional.pad(inpt, params["padding"], IGNORE if isinstance(inpt, tv_tensors.Mask) else MEAN)
 
 
 class ClassCrop(v2.RandomCrop):
@@ -53,8 +85,10 @@ def train_transform(data: DataRecipe, chances: torch.Tensor | None = None) -> v2
     size = data.crop or data.size
     fill: dict[Any, int] = {tv_tensors.Image: GREY, tv_tensors.Mask: IGNORE}
     cut = v2.RandomCrop if chances is None else partial(ClassCrop, chances=chances)
+    target = data.size[1], data.size[0]  # takes (width, height)
     steps: list[v2.Transform] = [
-        v2.ScaleJitter((data.size[1], data.size[0]), data.scale, antialias=True),  # takes (width, height)
+        SteppedScale(target, data.scale, data.scale_step) if data.scale_step else v2.ScaleJitter(target, data.scale, antialias=True),
+        *([PadEnd(size)] if data.pad == "end" else []),
         cut(size, pad_if_needed=True, fill=fill),
         v2.RandomHorizontalFlip(data.flip),
     ]

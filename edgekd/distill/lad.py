@@ -12,6 +12,11 @@ NORMALIZED_GAIN = 100 / 58
 """g for mean/std-normalised images; 100 is for un-normalised 0–255 input."""
 
 
+def label_gain(std: Tensor) -> float:
+    """G for a network's input: that of 0–255 where its standard deviation is one grey level, else that of normalised images."""
+    return 100.0 if float(std.flatten()[0]) < 0.01 else NORMALIZED_GAIN
+
+
 @float32
 def noise_label(labels: Tensor, class_weights: Tensor, pixel_noise: Tensor, gain: float = 100.0, sigma: float = 0.03) -> Tensor:
     """The label noising module: l = g·(w[b, y] + s·ε), one table look-up.

@@ -4,7 +4,7 @@ import functools
 import logging
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -24,6 +24,8 @@ PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_in
 """Families whose branches run side by side to the end, and how timm gives the branches themselves."""
 EXTRA_START = 0.1
 """Standard deviation of the weights of input channels beyond RGB, before training (LAD)."""
+BGR_MEAN, BGR_STD = (122.675 / 255, 116.669 / 255, 104.008 / 255), (1 / 255, 1 / 255, 1 / 255)
+"""Of RGB in 0–1, for weights that read 0–255 less the mean."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -39,6 +41,7 @@ class Backbone(nn.Module):
         output_stride: 8 or 16; 32 and None = as deep as the backbone goes.
         in_channels: Image channels; more than 3 keep the RGB weights and start the others at 0.1·N(0, 1) (LAD).
         weights: None, ``timm``, or the path of a local ImageNet checkpoint.
+        pixels: What they were trained on: ``rgb`` normalised as timm says, or ``bgr`` from 0 to 255 less its mean.
 
     Attributes:
         net: The network of timm: what the weights are for.
@@ -51,7 +54,15 @@ class Backbone(nn.Module):
         EdgeKDError: If the weights can't be had or do not fit.
     """
 
-    def __init__(self, name: str, *, output_stride: int | None = None, in_channels: int = 3, weights: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        output_stride: int | None = None,
+        in_channels: int = 3,
+        weights: str | None = None,
+        pixels: Literal["rgb", "bgr"] = "rgb",
+    ) -> None:
         super().__init__()
         options: dict[str, Any] = {
             "in_chans": min(in_channels, 3),
@@ -76,10 +87,13 @@ class Backbone(nn.Module):
         self.levels = Levels(channels, strides, parallel is not None)
         self._channels_last = getattr(self.net, "output_fmt", "NCHW") in ("NHWC", Format.NHWC)
         self._fills = self._has_to_fill(name, output_stride)
-        if in_channels > 3:
-            widen_input(self.net, in_channels)
         config = getattr(self.net, "pretrained_cfg", None) or {}
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
+        if pixels == "bgr":
+            turn_input(self.net)
+            self.mean, self.std = BGR_MEAN, BGR_STD
+        if in_channels > 3:
+            widen_input(self.net, in_channels)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         if not self._fills:
@@ -188,6 +202,14 @@ def match_by_order(name: str, path: Path) -> dict[str, Tensor]:
             raise EdgeKDError(f"{path} does not fit {name}: {key} is {tuple(shape)}, the file has {tuple(value.shape)} in its place.")
     counters = {key: torch.zeros((), dtype=value.dtype) for key, value in expected.items() if not value.ndim}
     return {key: value for (key, _), value in zip(wanted, values, strict=True)} | counters
+
+
+def turn_input(net: nn.Module) -> None:
+    """Let the convolutions that read the image read RGB where their weights are for BGR."""
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+                module.weight.copy_(module.weight.flip(1))
 
 
 def widen_input(net: nn.Module, in_channels: int) -> None:

@@ -16,6 +16,8 @@ from edgekd.models.network import Gift, Network, SegOutput
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.plugins import is_reference, load_reference
 
+DROPOUTS: dict[str, type[nn.Module]] = {"channels": nn.Dropout2d, "elements": nn.Dropout}
+
 
 def head_of(name: str) -> type[Head] | None:
     """The head of a ``head-backbone``, ours or ``package.module:Head``; None if the name is no such thing."""
@@ -54,14 +56,19 @@ class Segmenter(Network):
         output_stride: int | None = recipe.output_stride
         if output_stride is None and timm.is_model(backbone_name) and can_dilate(backbone_name):
             output_stride = kind.default_stride
-        backbone = Backbone(backbone_name, output_stride=output_stride, in_channels=in_channels, weights=recipe.weights)
+        backbone = Backbone(
+            backbone_name, output_stride=output_stride, in_channels=in_channels, weights=recipe.weights, pixels=recipe.pixels
+        )
         super().__init__(recipe, num_classes, in_channels, mean=backbone.mean, std=backbone.std)
         self.backbone, levels = backbone, backbone.levels
         self.head = kind(levels, recipe.head_channels or kind.default_width(levels), num_classes)
-        self.dropout = nn.Dropout2d(recipe.dropout)
+        if recipe.projection_dropout:
+            self.head.drop_behind_projection(recipe.projection_dropout)
+        self.dropout = DROPOUTS[recipe.dropout_of](recipe.dropout)
         self.classifier = nn.Conv2d(self.head.out_channels, num_classes, 1)
         ships_one = kind.finds_regions
-        self.auxiliary = AuxiliaryHead(levels, 64, num_classes, recipe.dropout) if recipe.auxiliary and not ships_one else None
+        width, dropout = recipe.auxiliary_channels, DROPOUTS[recipe.dropout_of](recipe.dropout)
+        self.auxiliary = AuxiliaryHead(levels, width, num_classes, dropout) if recipe.auxiliary and not ships_one else None
         self.stride, self.multiple = self.head.stride, max(levels.strides)
 
     classifier: nn.Conv2d

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgekd.console import Update
 from edgekd.data.layout import Layout
-from edgekd.distill.lad import LabelNoiser, with_label
+from edgekd.distill.lad import LabelNoiser, label_gain, with_label
 from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.resize import labels_at, upsample
 from edgekd.models import Network
@@ -92,7 +92,7 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    noiser = LabelNoiser(model.num_classes) if model.in_channels > 3 else None
+    noiser = LabelNoiser(model.num_classes, gain=label_gain(model.std)) if model.in_channels > 3 else None
     matrix = ConfusionMatrix(model.num_classes)
     device = next(model.parameters()).device
     for index in range(rank, len(layout), world):

@@ -13,13 +13,14 @@ from edgekd.distill import adversarial, cirkd, objective
 from edgekd.distill import task as task_file
 from edgekd.distill.adversarial import Adversarial
 from edgekd.distill.cirkd import Memory
+from edgekd.distill.class_map import Affine
 from edgekd.distill.fakd import AugmentedKD
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.objective import LabelAssisted, check_needs
 from edgekd.distill.registry import TRANSFERS, build_transfer, transfer_reads
 from edgekd.distill.statistics import ClassStatistics
 from edgekd.distill.task import DifficultyTask
-from edgekd.distill.transfer import NEEDS, Pair, Widths
+from edgekd.distill.transfer import NEEDS, Maps, Pair, Widths
 from edgekd.models import SegOutput
 from edgekd_runtime.errors import UsageError
 from tests.contract import two_processes
@@ -67,7 +68,7 @@ class Watched:
         name = f"{self._name}.{key}".lstrip(".")
         self._notes.add(name)
         value = getattr(self._of, key)
-        return Watched(value, self._notes, name) if isinstance(value, SegOutput) else value
+        return Watched(value, self._notes, name) if isinstance(value, Maps) else value
 
 
 CANCELS = {"adversarial": "discriminator.11.bias"}
@@ -102,6 +103,10 @@ def test_reads_what_it_declares_and_nothing_else(method, options, peers):
     assert all(READ[need] & notes for need in declared)
 
 
+def teacher(model):
+    return SimpleNamespace(model=model, classes=None)
+
+
 @transfers
 def test_a_model_that_lacks_it_is_refused_before_training(method):
     complete = set(NEEDS)
@@ -109,9 +114,9 @@ def test_a_model_that_lacks_it_is_refused_before_training(method):
         for role in NEEDS[need]:
             models = {each: SimpleNamespace(gives=complete - ({need} if each == role else set())) for each in ("student", "teacher")}
             with pytest.raises(UsageError, match=f"The transfer {method} reads .* this {role} "):
-                check_needs(models["student"], models["teacher"], TaskRecipe(), [TransferRecipe(method=method)])
+                check_needs(models["student"], teacher(models["teacher"]), TaskRecipe(), [TransferRecipe(method=method)])
     whole = SimpleNamespace(gives=complete)
-    check_needs(whole, whole, TaskRecipe(), [TransferRecipe(method=method)])
+    check_needs(whole, teacher(whole), TaskRecipe(), [TransferRecipe(method=method)])
 
 
 @pytest.mark.parametrize("edge", ["all ignored", "one class seen", "one class known"])
@@ -128,8 +133,9 @@ def test_is_finite_at_the_edges(method, autocast, edge, peers):
         zt, aux_s, aux_t = (value[:, :classes] for value in (zt, aux_s, aux_t))
         fs.requires_grad_()
         classifier = nn.Conv2d(peers.TINY.student, classes, 1)
+        affine = Affine(classifier.weight, classifier.bias)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            loss = module(Pair(SegOutput(classifier(fs), fs, aux_s), SegOutput(zt, ft, aux_t), labels, classifier, step.progress))
+            loss = module(Pair(Maps(classifier(fs), fs, aux_s), Maps(zt, ft, aux_t), labels, affine, step.progress))
         gradients = torch.autograd.grad(loss, [fs, *module.parameters()], allow_unused=True, materialize_grads=True)
         assert loss.dtype == torch.float32 and bool(loss.isfinite()) and all(bool(g.isfinite().all()) for g in gradients)
 
@@ -260,9 +266,9 @@ def fresh_noise(peers):
             return SegOutput(image[:, :1].expand(-1, 5, -1, -1) * 1.0, image, None)
 
     torch.manual_seed(0)
-    teacher = LabelAssisted(Network(), TaskRecipe(), LabelNoiser(5))
+    of_lad = LabelAssisted(Network(), TaskRecipe(), LabelNoiser(5))
     for _ in range(2):
-        teacher(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 8, 8, dtype=torch.long), 0.0)
+        of_lad(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 8, 8, dtype=torch.long), 0.0)
     noises = [image for path in seen for image in path]
     assert len(noises) == 8 and len({float(noise.sum()) for noise in noises}) == 8
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torchvision import tv_tensors
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.layout import Layout, Sample
 from edgekd.data.loader import checked, train_loader
+from edgekd.data.transforms import SteppedScale
 from edgekd_runtime.classes import ClassSet
 
 
@@ -76,6 +78,23 @@ def test_image_and_label_move_together(scale):
         agree += float(((image[:, 0].int() - label.int()).abs()[inside] < 2).float().mean()) / 5
     assert agree > 0.7  # all but the squares' blended borders
     assert (padded > 0) == (scale[0] < 1)
+
+
+def test_scales_are_steps_apart():
+    torch.manual_seed(0)
+    whole = tv_tensors.Image(torch.zeros(3, 100, 200, dtype=torch.uint8)), tv_tensors.Mask(torch.zeros(100, 200, dtype=torch.uint8))
+    drawn = {tuple(SteppedScale((200, 100), (0.5, 2.0), 0.1)(*whole)[1].shape) for _ in range(300)}
+    assert {height for height, _ in drawn} == {round(100 * (0.5 + 0.1 * step)) for step in range(16)} or len(drawn) == 16
+
+
+def test_padding_at_the_end_is_the_mean_colour_and_ignored():
+    found = 0
+    for image, label in batches({"scale": (0.6, 0.6), "flip": 0, "pad": "end"}):
+        outside = label == 255
+        assert not outside[:, 0, 0].any() and bool((outside[:, -1, -1]).all())
+        assert image.permute(0, 2, 3, 1)[outside].unique(dim=0).tolist() == [[124, 116, 104]]
+        found += int(outside.sum())
+    assert found > 0
 
 
 def test_colour_jitter_leaves_labels_alone():

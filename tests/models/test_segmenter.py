@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.config import ModelRecipe
+from edgekd.distill.lad import label_gain
 from edgekd.models import NetworkFile, Segmenter, load_network, save_network
 from edgekd.models.heads import HEADS
 from edgekd.models.heads.base import average_bins
@@ -201,3 +202,37 @@ def test_published_stdc_weights_fit(tmp_path):
     torch.testing.assert_close(model.backbone(x)[-1], source.eval()(x))
     with pytest.raises(EdgeKDError, match="timm has no pretrained weights for stdc1"):
         Segmenter("stdc-stdc1", 3, weights="timm")
+
+
+def test_dropouts_and_auxiliary_width_of_the_papers():
+    """Element by element before the classifiers and behind DeepLabV3's projection; the auxiliary head a quarter of its stage wide."""
+    plain = Segmenter("deeplabv3-resnet10t", 5, head_channels=16)
+    paper = Segmenter(
+        "deeplabv3-resnet10t", 5, head_channels=16, auxiliary_channels=32, dropout_of="elements", projection_dropout=0.5, dropout=0.4
+    )
+    assert paper.auxiliary.classifier.in_channels == 32 and plain.auxiliary.classifier.in_channels == 64
+    shared = {key: value for key, value in plain.state_dict().items() if not key.startswith("auxiliary")}
+    assert paper.load_state_dict(shared, strict=False).unexpected_keys == []
+    features = paper.train()(torch.rand(2, 3, 64, 64)).features
+    gone = features == 0
+    whole = gone.flatten(2).all(2).float().mean()
+    assert float(gone.float().mean()) > 0.3 and float(whole) < 0.2  # pixels are missing, not channels
+    ones = torch.ones(2, 16, 40, 40)
+    assert float((paper.head.join[-1](ones) == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(paper.eval().head.join[-1](ones), ones)
+    with pytest.raises(UsageError, match="no projection"):
+        Segmenter("fcn-resnet10t", 5, projection_dropout=0.5)
+
+
+def test_weights_for_bgr_see_rgb(tmp_path):
+    """A checkpoint that reads BGR in 0–255 less its mean gives the same features through our RGB input."""
+    torch.manual_seed(0)
+    net = timm.create_model("resnet10t").eval()
+    torch.save(net.state_dict(), tmp_path / "bgr.pth")
+    model = Segmenter(
+        "fcn-resnet10t", 5, head_channels=16, auxiliary=False, output_stride=32, weights=str(tmp_path / "bgr.pth"), pixels="bgr"
+    ).eval()
+    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    wanted = image.flip(1).float() - torch.tensor([104.008, 116.669, 122.675])[:, None, None]
+    torch.testing.assert_close(model.backbone(model.normalize(image))[-1], net.forward_features(wanted), rtol=1e-4, atol=1e-3)
+    assert label_gain(model.std) == 100 and label_gain(Segmenter("fcn-resnet10t", 5).std) == 100 / 58

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgekd_runtime.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -79,6 +81,14 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Feature maps, fine to coarse → B×A×h×w."""
+
+    def drop_behind_projection(self, share: float) -> None:
+        """Add element-wise dropout behind the projection that joins the head's branches.
+
+        Raises:
+            UsageError: If the head has none.
+        """
+        raise UsageError(f"{type(self).__name__} has no projection to drop behind; leave projection_dropout out of the recipe.")
 
     def decode(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """The features, and the logits B×C×h'×w' of the head's own auxiliary head where it has one."""

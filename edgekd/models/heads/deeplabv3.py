@@ -28,6 +28,11 @@ class AtrousPyramid(Head):
         """A branch."""
         return conv_bn_relu(inputs, outputs, 3, dilation=rate)
 
+    join: nn.Sequential
+
+    def drop_behind_projection(self, share: float) -> None:
+        self.join.append(nn.Dropout(share))
+
     def gather(self, x: Tensor) -> Tensor:
         """The last level → B×5·width×h×w."""
         pooled = self.image_pooling(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])

@@ -36,10 +36,10 @@ class FCNHead(Head):
 class AuxiliaryHead(nn.Module):
     """FCN head on stage 3, with its classifier."""
 
-    def __init__(self, levels: Levels, width: int, num_classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, levels: Levels, width: int, num_classes: int, dropout: nn.Module | None = None) -> None:
         super().__init__()
         self.head = FCNHead(levels, width, num_classes, level=-2)
-        self.dropout, self.classifier = nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1)
+        self.dropout, self.classifier = dropout or nn.Identity(), nn.Conv2d(width, num_classes, 1)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Backbone levels → logits."""
