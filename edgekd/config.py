@@ -276,6 +276,7 @@ class TrainRecipe(Strict):
         ema: Decay of the averaged weights that are evaluated and kept as best, at step t at most (1 + t)/(10 + t); None = none.
         start: A trained run or ``.safetensors`` file whose weights training starts from.
         fake_quant: Quantisation-aware training with this many bits a weight, batch norm frozen; None = none.
+        fake_quant_target: ``cpu`` or ``tensorrt``, whose form of INT8 the inputs are rounded as.
         seed: Of weights, order, augmentation and noise.
         val_every: Steps between validations; None = five in a run.
         save_minutes: Minutes after which the state is saved even if no validation came, which always saves it.
@@ -301,6 +302,7 @@ class TrainRecipe(Strict):
     ema: float | None = Field(None, gt=0, lt=1)
     start: str | None = None
     fake_quant: Literal[7, 8] | None = None
+    fake_quant_target: Literal["cpu", "tensorrt"] = "cpu"
     seed: int = Field(0, ge=0, lt=1 << 32)
     val_every: int | None = Field(None, ge=1)
     save_minutes: float = Field(10.0, gt=0)

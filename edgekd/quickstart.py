@@ -17,7 +17,7 @@ from edgekd.measure.samples import sample_rows
 from edgekd.report.page import SampleRow, write_report
 from edgekd.report.standalone import write_picture
 from edgekd.runs import open_run
-from edgekd_runtime.backends import open_session
+from edgekd_runtime.backends import USUAL, open_session
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.files import write_image
 from edgekd_runtime.image import legend, text
@@ -71,7 +71,7 @@ def quickstart(recipe: Recipe, out: Path) -> Quickstart:
     layout = open_split(recipe)
     files = [_export(run, layout) for run in runs.values()]
     note("5/6 benchmark of the exported files")
-    measured = bench_models(files, Timing(seconds=2.0))
+    measured = bench_models(files, Timing(seconds=2.0), backends=[USUAL[".onnx"]])
     save_results(out / "bench.json", measured)
     note("6/6 video and page")
     video = _video(files[-1], recipe.data.size, out)

@@ -1,12 +1,8 @@
-"""INT8 as Q/DQ pairs in the graph, in the form that TensorRT fuses and CPUs run: symmetric, weights per channel, float bias.
-
-Pairs stand at the inputs of the quantised operators only. A pair between a convolution and the ReLU6 behind it would spend most
-of its levels on values that are then clipped, and would keep the two from being fused.
-"""
+"""INT8 as Q/DQ pairs in the graph, in the form that its target runs fast; see `edgekd_calib.forms`."""
 
 import logging
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,16 +10,20 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from edgekd_calib.forms import CALIBRATED, FOLLOWING, Form, WeightBits
 from edgekd_calib.graph import consumers, drop_unused, network_nodes, producers
 from edgekd_calib.table import CalibrationTable
 
-QUANTISED = ("Conv", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
-WeightBits = Literal[7, 8]
 
-
-def quantised_layers(graph: Any) -> list[str]:
+def quantised_layers(graph: Any, form: Form) -> list[str]:
     """Names of the nodes that INT8 is for, in order: those of the network proper, without the classifier."""
-    return [node.name for node in network_nodes(graph)[:-1] if node.op_type in QUANTISED]
+    return [node.name for node in network_nodes(graph)[:-1] if node.op_type in form.layers]
+
+
+def quantised_tensors(graph: Any) -> set[str]:
+    """What some form may round: all that its layers, and what goes with them, read and give."""
+    nodes = [node for node in network_nodes(graph)[:-1] if node.op_type in CALIBRATED]
+    return {name for node in nodes for name in (*node.input, *node.output)}
 
 
 def kept_by_design(graph: Any) -> dict[str, str]:
@@ -34,38 +34,33 @@ def kept_by_design(graph: Any) -> dict[str, str]:
     return {node.name: product for node in nodes if node.op_type == "MatMul"} | {node.name: classifier for node in nodes[-1:]}
 
 
-def quantize(model: Any, table: CalibrationTable, *, weight_bits: WeightBits = 7, keep: Collection[str] = ()) -> Any:
+def quantize(model: Any, table: CalibrationTable, form: Form, *, weight_bits: WeightBits | None = None, keep: Collection[str] = ()) -> Any:
     """A copy with Q/DQ pairs.
 
     Args:
         model: FP32 ModelProto.
         table: Ranges of its tensors.
-        weight_bits: 8, or 7 for CPUs without VNNI, whose 16-bit sums of two products saturate with 8.
+        form: One of `edgekd_calib.forms.FORMS`.
+        weight_bits: 7 or 8; the form's own where absent.
         keep: Names of nodes that stay in FP32.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    names = [name for name in quantised_layers(model.graph) if name not in keep]
+    names = [name for name in quantised_layers(model.graph, form) if name not in keep]
     if not names:
         return copy
-    ranges = {name: (np.float32(-value), np.float32(value)) for name, value in table.ranges.items()}
+    ranges = {name: (np.float32(low), np.float32(high)) for name, (low, high) in table.ranges.items()}
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
-        reduce_range=weight_bits == 7,
+        reduce_range=(weight_bits or form.weight_bits) == 7,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QInt8,
+        activation_qType=form.activations,
         tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
-        nodes_to_quantize=names,
+        nodes_to_quantize=_with_following(model.graph, names) if form.fused else names,
         nodes_to_exclude=[],
-        op_types_to_quantize=list(QUANTISED),
-        extra_options={
-            "ActivationSymmetric": True,
-            "WeightSymmetric": True,
-            "QuantizeBias": False,
-            "AddQDQPairToWeight": True,
-            "OpTypesToExcludeOutputQuantization": list(QUANTISED),
-        },
+        op_types_to_quantize=[*form.layers, *FOLLOWING],
+        extra_options=form.options,
     )
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
@@ -75,10 +70,20 @@ def quantize(model: Any, table: CalibrationTable, *, weight_bits: WeightBits = 7
         logging.root.setLevel(level)
     quantizer.model.topological_sort()
     result = quantizer.model.model
-    _free_residual_branch(result.graph)
+    if not form.fused:
+        _free_residual_branch(result.graph)
     drop_unused(result.graph)
     onnx.checker.check_model(result, full_check=True)
     return result
+
+
+def _with_following(graph: Any, names: Collection[str]) -> list[str]:
+    """These nodes, and what goes with them."""
+    made_by, chosen = producers(graph), list(names)
+    for node in network_nodes(graph)[:-1]:  # in order, so that one may follow another
+        if node.op_type in FOLLOWING and node.input[0] in made_by and made_by[node.input[0]].name in chosen:
+            chosen.append(node.name)
+    return chosen
 
 
 def _free_residual_branch(graph: Any) -> None:

@@ -1,4 +1,4 @@
-"""The range of every tensor that INT8 quantises: min-max, percentile, entropy or least squared error, symmetric."""
+"""The range of every tensor that INT8 quantises: min-max, percentile, entropy or least squared error of the magnitudes."""
 
 import contextlib
 import io
@@ -45,6 +45,8 @@ def least_squares_range(counts: NDArray[Any], edges: NDArray[Any]) -> float:
     return float(candidates[error.argmin()])
 
 
+Range = tuple[float, float]
+"""Lowest and highest value that INT8 should still represent."""
 METHODS: dict[str, Callable[..., Any]] = {
     "minmax": MinMaxCalibrater,
     "percentile": lambda *args, **options: PercentileCalibrater(*args, percentile=99.99, **options),
@@ -55,8 +57,8 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 def tensor_ranges(
     model: Any, images: Iterable[Image], method: str, op_types: Iterable[str], update: Callable[[int], None] | None = None
-) -> dict[str, float]:
-    """The largest magnitude that INT8 should still represent, of every tensor around these operators.
+) -> dict[str, Range]:
+    """What INT8 should still represent of every tensor around these operators: the values met, cut at the method's magnitude.
 
     Args:
         model: FP32 ModelProto.
@@ -76,7 +78,7 @@ def tensor_ranges(
     ):
         source = Path(folder, "model.onnx")
         onnx.save(model, source)
-        options = {"symmetric": True} | ({"num_bins": 2048} if method in ("percentile", "mse") else {})
+        options = {"symmetric": method != "minmax"} | ({"num_bins": 2048} if method in ("percentile", "mse") else {})
         calibrater = METHODS[method](str(source), list(op_types), str(Path(folder, "augmented.onnx")), **options)
         calibrater.augment_graph()
         calibrater.create_inference_session()
@@ -90,15 +92,23 @@ def tensor_ranges(
         if not done:
             raise EdgeKDError("There are no calibration images; give a split with labelled images, and ask for at least one.")
         found = calibrater.compute_data()
-    ranges = {name: value if isinstance(value, float) else _magnitude(value.range_value) for name, value in found.items()}
-    wrong = [name for name, value in ranges.items() if not np.isfinite(value)]
+    ranges = {name: _range(calibrater, name, value) for name, value in found.items()}
+    wrong = [name for name, bounds in ranges.items() if not np.isfinite(bounds).all()]
     if wrong:
         raise EdgeKDError(f"The tensor {wrong[0]} is not finite on the calibration images; look for NaN in the checkpoint.")
     return ranges
 
 
-def _magnitude(low_high: tuple[Any, Any]) -> float:
-    return float(max(np.abs(low_high[0]).max(), np.abs(low_high[1]).max()))
+def _range(calibrater: Any, name: str, value: Any) -> Range:
+    """From what a calibrater found: a magnitude, beside the extremes in its histogram, or the extremes themselves."""
+    low, high = (float(bound.item()) for bound in (_extremes(calibrater, name) or value.range_value))
+    magnitude = value if isinstance(value, float) else max(abs(float(bound.item())) for bound in value.range_value)
+    return max(low, -magnitude), min(high, magnitude)
+
+
+def _extremes(calibrater: Any, name: str) -> tuple[Any, Any] | None:
+    collector = getattr(calibrater, "collector", None)
+    return collector.histogram_dict[name][2:4] if collector is not None else None
 
 
 class _One:

@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd_calib.ranges import LEVELS, METHODS
+from edgekd_calib.ranges import LEVELS, METHODS, Range
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, write_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class CalibrationTable:
         method: How the ranges were found.
         seed: Of the choice of the images.
         images: SHA-256 of each calibration image at the network's rectangle → its name.
-        ranges: Tensor → largest magnitude represented; the INT8 scale is a 127th of it.
+        ranges: Tensor → lowest and highest value represented.
     """
 
     model_sha256: str
     method: str
     seed: int
     images: dict[str, str]
-    ranges: dict[str, float]
+    ranges: dict[str, Range]
 
     @property
     def scales(self) -> dict[str, float]:
-        """Tensor → INT8 scale."""
-        return {name: value / LEVELS for name, value in self.ranges.items()}
+        """Tensor → scale of a symmetric INT8, as TensorRT's form has it."""
+        return {name: max(-low, high) / LEVELS for name, (low, high) in self.ranges.items()}
 
     def save(self, file: Path) -> None:
         """Write as JSON."""
@@ -59,10 +59,11 @@ def load_table(file: Path) -> CalibrationTable:
     if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
         raise fault
     try:
-        table = CalibrationTable(**document)
+        ranges = {name: (float(low), float(high)) for name, (low, high) in document["ranges"].items()}
+        table = CalibrationTable(**{**document, "ranges": ranges})
         described = table.method in METHODS and isinstance(table.seed, int) and table.images
-        sound = described and all(float(value) >= 0 for value in table.ranges.values())
-    except (TypeError, ValueError, AttributeError) as error:
+        sound = described and all(low <= high for low, high in ranges.values())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise fault from error
     if not sound:
         raise fault

@@ -12,6 +12,10 @@ SCHEMA_VERSION = 1
 SIDECAR = "model.json"
 """The file beside a model that says what it is."""
 MODEL_FILES = ("model.onnx", "model.engine")
+CPU, TENSORRT = "cpu", "tensorrt"
+"""What a file can be made for, where its form differs: INT8 is written in one for CPUs and in one for TensorRT."""
+ENGINE_SOURCE = "-trt-source"
+"""How a folder's name ends that holds what an engine is built from, where the precision's own folder holds another form."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Artifact:
         size: Network input (H, W) in pixels.
         output: ``classes`` (uint8 1×H×W) or ``logits`` (float32 1×C×H×W).
         precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``int8-fp16``: INT8 layers, the rest in FP16.
+        target: What an INT8 file is made for, `CPU` or `TENSORRT`; empty where one file serves all.
         classes: Names and palette.
         mean, std: Normalisation inside the graph, for images in 0–1, RGB.
         channel_order: Of the input.
@@ -51,6 +56,7 @@ class Artifact:
     sha256: str
     source_sha256: str
     channel_order: str = "RGB"
+    target: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     reduction: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +78,8 @@ class Artifact:
         height, width = document["size"]
         tuples = {key: tuple(document[key]) for key in ("mean", "std")}
         classes = ClassSet(tuple(names), tuple(tuple(colour) for colour in palette))
-        return Artifact(**{**document, **tuples, "classes": classes, "size": (height, width)})
+        only = TENSORRT if document["precision"].startswith("int8") else ""  # the one form there was before sidecars said it
+        return Artifact(**{"target": only, **document, **tuples, "classes": classes, "size": (height, width)})
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edgekd_runtime.backends import BACKENDS, USUAL, backend_named
+from edgekd_runtime.backends import BACKENDS, USUAL, backend_named, installed, made_for
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ Failed = Callable[[Case, EdgeKDError], None]
 def plan(files: Sequence[Path], backends: Sequence[str] = (), threads: Sequence[int] = (0,), batches: Sequence[int] = (1,)) -> list[Case]:
     """Every file on every backend that reads it, with every number of threads and images; each once.
 
+    Without backends: on every one that is installed and that the file is made for; a file that is made for none of them is left out.
+
     Raises:
         UsageError: If a backend is unknown, or reads none of the files.
     """
@@ -35,7 +37,7 @@ def plan(files: Sequence[Path], backends: Sequence[str] = (), threads: Sequence[
         dict.fromkeys(
             Case(file, backend, count, batch)
             for file in files
-            for backend in _fitting(file, backends)
+            for backend in (_fitting(file, backends) if backends else _suiting(file))
             for count in threads
             for batch in batches
         )
@@ -44,9 +46,28 @@ def plan(files: Sequence[Path], backends: Sequence[str] = (), threads: Sequence[
 
 def _fitting(file: Path, backends: Sequence[str]) -> Sequence[str | None]:
     """The backends among these that read the file; an engine runs on what built it, whatever is named for the other files."""
-    if not backends or file.suffix not in USUAL:
+    if file.suffix not in USUAL:
         return [None]
     return [name for name in backends if BACKENDS[name].reads == file.suffix] or backends  # none: opening it will say why
+
+
+def _suiting(file: Path) -> Sequence[str | None]:
+    """The installed backends that a file is made for; its usual one where none of those that read it is installed: opening it says so."""
+    if file.suffix not in USUAL:
+        return [None]
+    usable = [name for name in installed() if BACKENDS[name].reads == file.suffix]
+    target = made_for(file)
+    return [name for name in usable if target in ("", BACKENDS[name].target)] if usable else [None]
+
+
+def left_out(files: Sequence[Path], cases: Sequence[Case]) -> list[str]:
+    """A sentence for each file that no case measures."""
+    measured = {case.file for case in cases}
+    return [
+        f"{file} is left out: it is made for {made_for(file)}, and no such backend is installed here; --backend measures it on another."
+        for file in files
+        if file not in measured
+    ]
 
 
 def _require(backends: Sequence[str], files: Sequence[Path]) -> None:

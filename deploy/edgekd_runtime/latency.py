@@ -46,6 +46,11 @@ class Latency:
     drift: float = 0.0
     histogram: tuple[int, ...] = ()
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether `warnings` has something to say: a ratio to another latency would say more of the machine than of the model."""
+        return self.spread > SPREAD_LIMIT or abs(self.drift) > DRIFT_LIMIT
+
     @staticmethod
     def from_json(document: dict[str, Any]) -> "Latency":
         """From what `dataclasses.asdict` and JSON make of one."""

@@ -38,7 +38,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     metavar="NAME[,NAME]",
     multiple=True,
     callback=_names,
-    help="What runs the models, each measured; torch and torch-compile run a run's own weights. The usual one of each file otherwise.",
+    help="What runs the models, each measured; torch and torch-compile run a run's own weights. Without it all installed ones that suit.",
 )
 @click.option(
     "--threads",
@@ -68,6 +68,14 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--no-tf32", is_flag=True, help="GPU: FP32 products without TF32, which is on by default; engines keep what they were built with."
 )
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
+@click.option(
+    "--max-miou-drop",
+    type=Number(0),
+    default=1.0,
+    show_default=True,
+    metavar="POINTS",
+    help="What the file to ship may lose against the most accurate one of the same model.",
+)
 @click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
 @click.option(
     "--results", type=click.Path(path_type=Path, dir_okay=False), help="JSON file to write; bench.json beside the first model otherwise."
@@ -89,6 +97,7 @@ def command(
     idle_seconds: float | None,
     no_tf32: bool,
     max_latency_ms: float | None,
+    max_miou_drop: float,
     min_miou: float | None,
     results: Path | None,
     markdown: Path | None,
@@ -104,6 +113,7 @@ def command(
     from edgekd.report.columns import write_markdown
     from edgekd_runtime import tf32
     from edgekd_runtime.cli.bench import NOT_MEASURED
+    from edgekd_runtime.decision import decisions
     from edgekd_runtime.latency import Timing
     from edgekd_runtime.measurement import save_results
 
@@ -149,7 +159,7 @@ def command(
         print_json([one.to_json() for one in measured])
     else:
         show(measured)  # before anything is written: a full disk must not take along what was measured
-        for sentence in advice(measured):
+        for sentence in [*advice(measured), *decisions(measured, max_miou_drop)]:
             click.echo(sentence)
     save_results(target, measured)
     if markdown:

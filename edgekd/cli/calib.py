@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgekd.cli.options import json_option, next_command, print_json
-from edgekd.export.precision import LOWER
+from edgekd.export.precision import LOWER, TARGETS, Wanted
 from edgekd_runtime.errors import UsageError
 
 
@@ -50,7 +50,7 @@ def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_
 @click.argument("table_file", metavar="TABLE", type=click.Path(path_type=Path))
 @json_option
 def show(table_file: Path, as_json: bool) -> None:
-    """What TABLE holds: method, seed, images, and the scale of every tensor, the widest first."""
+    """What TABLE holds: method, seed, images, and the range of every tensor, the widest first."""
     from dataclasses import asdict
 
     from edgekd.console import table
@@ -60,10 +60,10 @@ def show(table_file: Path, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found) | {"scales": found.scales})
         return
-    widest = sorted(found.ranges.items(), key=lambda item: -item[1])
-    rows = [[name, f"{value:.4g}", f"{found.scales[name]:.4g}"] for name, value in widest]
+    widest = sorted(found.scales, key=lambda name: -found.scales[name])
+    rows = [[name, *(f"{value:.4g}" for value in (*found.ranges[name], found.scales[name]))] for name in widest]
     title = f"{found.method} on {len(found.images)} images of seed {found.seed}, for {found.model_sha256[:12]}"
-    table(title, ["tensor", "largest", "scale"], rows)
+    table(title, ["tensor", "lowest", "highest", "scale for TensorRT"], rows)
 
 
 @command.command()
@@ -72,15 +72,27 @@ def show(table_file: Path, as_json: bool) -> None:
 @seed_option
 @click.option("--precision", type=click.Choice(list(LOWER)), default="int8", show_default=True, help="What is tried.")
 @click.option("--table", "table_file", type=click.Path(path_type=Path), help="INT8 ranges; calibrated where absent.")
-@click.option("--weight-bits", type=click.Choice(["7", "8"]), default="7", show_default=True, help="INT8 weights.")
+@click.option("--target", type=click.Choice(TARGETS), help="What INT8 is for: its form differs. The precision's usual one otherwise.")
+@click.option("--weight-bits", type=click.Choice(["7", "8"]), help="INT8 weights; 7 for cpu and 8 for tensorrt otherwise.")
 @root_option
 @json_option
 def sensitivity(
-    run: Path, images: int, seed: int, precision: str, table_file: Path | None, weight_bits: str, data_root: str | None, as_json: bool
+    run: Path,
+    images: int,
+    seed: int,
+    precision: str,
+    table_file: Path | None,
+    target: str | None,
+    weight_bits: str | None,
+    data_root: str | None,
+    as_json: bool,
 ) -> None:
     """Each layer of RUN's FP32 export alone in the lower precision: signal to noise of the scores, and mIoU lost."""
     if table_file is not None and not LOWER[precision].quantised:
         raise UsageError(f"--table does nothing for {precision}, only for INT8.")
+    wanted = Wanted(precision, target or LOWER[precision].targets[0])
+    if wanted.target not in wanted.kind.targets:
+        raise UsageError(f"--target {target} is none of {precision}: leave it out.")
     from edgekd.cli.tables import layer_table
     from edgekd.data import open_split
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
@@ -100,7 +112,7 @@ def sensitivity(
     if ranges is None and LOWER[precision].quantised:
         ranges = calibrate(source, chosen, "percentile")
     model = load_graph(source)
-    lowered = lowered_precision(model, LOWER[precision], ranges, int(weight_bits))  # type: ignore[arg-type]
+    lowered = lowered_precision(model, wanted, ranges, int(weight_bits) if weight_bits else None)  # type: ignore[arg-type]
     layers = [layer.to_json() for layer in measure_sensitivity(model, lowered, chosen, len(artifact.classes))]
     if as_json:
         print_json(layers)

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from edgekd.cli.options import Number, json_option, next_command, option_group, print_json, size_option
-from edgekd.export.precision import PRECISIONS
+from edgekd.export.precision import PRECISIONS, TARGETS
 from edgekd_runtime.errors import UsageError
 
 model_options = option_group(
@@ -37,7 +37,18 @@ precision_options = option_group(
     click.option("--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images."),
     click.option("--calib-method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse."),
     click.option("--calib-table", type=click.Path(path_type=Path), help="Ranges from `edgekd calib make` instead."),
-    click.option("--weight-bits", type=click.Choice(["7", "8"]), help="INT8 weights: 8 with --trt, else 7, which no CPU saturates on."),
+    click.option(
+        "--target",
+        metavar="LIST",
+        default="cpu",
+        show_default=True,
+        help="What INT8 is written for, each in its own form: cpu, tensorrt, or both joined by a comma. With --trt always tensorrt too.",
+    ),
+    click.option(
+        "--weight-bits",
+        type=click.Choice(["7", "8"]),
+        help="INT8 weights; otherwise 8 for tensorrt and 7 for cpu, which no CPU saturates on.",
+    ),
 )
 engine_options = option_group(
     click.option("--trt", is_flag=True, help="Build a TensorRT engine of each precision too."),
@@ -101,7 +112,7 @@ NEEDS = {
         ("family", "workspace", "level", "timing_cache", "dla_core", "version_compatible", "hardware_compatible", "no_tf32"),
         ("trt",),
     ),
-    "--precision int8 or int8-fp16": (("calib_method", "calib_table", "weight_bits"), ("int8",)),
+    "--precision int8 or int8-fp16": (("calib_method", "calib_table", "target", "weight_bits"), ("int8",)),
     "a lower --precision": (
         ("calib_images", "calib_seed", "score_images", "max_miou_drop", "min_half_agreement", "sensitivity"),
         ("fp16", "bf16", "int8"),
@@ -132,9 +143,10 @@ def plan_from(options: dict[str, Any]) -> Any:
     from edgekd_calib.ranges import METHODS
     from edgekd_runtime.trt.build import BuildOptions
 
-    precisions = tuple(options["precision"].split(","))
+    precisions, targets = (tuple(options[name].split(",")) for name in ("precision", "target"))
     for given, known, what in [
         *((one, PRECISIONS, "--precision") for one in precisions),
+        *((one, TARGETS, "--target") for one in targets),
         (options["calib_method"], METHODS, "--calib-method"),
     ]:
         if given not in known:
@@ -149,9 +161,9 @@ def plan_from(options: dict[str, Any]) -> Any:
         hardware_compatible=options["hardware_compatible"],
         no_tf32=options["no_tf32"],
     )
-    bits = int(options["weight_bits"] or (8 if options["trt"] else 7))
     return ExportPlan(
         precisions=precisions,
+        targets=targets,
         size=size_option(options["imgsz"]),
         output=options["output"],
         parity_images=options["parity_images"],
@@ -164,7 +176,7 @@ def plan_from(options: dict[str, Any]) -> Any:
             options["calib_method"],
             options["calib_table"],
             options["calib_seed"],
-            bits,  # type: ignore[arg-type]
+            int(options["weight_bits"]) if options["weight_bits"] else None,  # type: ignore[arg-type]
         ),
         max_batch=options["max_batch"],
         engine=engine if options["trt"] else None,
@@ -178,7 +190,7 @@ def show(exported: list[Any], sensitivity: bool) -> None:
     from edgekd.console import table
 
     for one in exported:
-        precision = one.artifact.precision
+        precision = one.file.parent.name
         if sensitivity and one.reduced is not None:
             layer_table(f"{precision}: each layer alone in it, the noisiest first", [rank.to_json() for rank in one.reduced.sensitivity])
         if one.reduced is not None and one.reduced.kept:

@@ -12,8 +12,9 @@ from edgekd.data import Layout
 from edgekd.distill.resize import labels_at
 from edgekd.export.parity import choose_images
 from edgekd.runs import Run
+from edgekd_calib.forms import CALIBRATED
 from edgekd_calib.graph import Image, load_graph
-from edgekd_calib.quantize import QUANTISED, quantised_layers
+from edgekd_calib.quantize import quantised_tensors
 from edgekd_calib.ranges import tensor_ranges
 from edgekd_calib.table import CalibrationTable
 from edgekd_runtime.artifact import Artifact, load_artifact
@@ -84,7 +85,7 @@ def exported_fp32(run: Path) -> tuple[Path, Artifact]:
 
 
 def calibrate(source: Path, images: CalibrationSet, method: str) -> CalibrationTable:
-    """Find the ranges of an exported FP32 model.
+    """Find the ranges of an exported FP32 model, for every form of INT8.
 
     Args:
         source: ``model.onnx`` with its sidecar.
@@ -96,8 +97,7 @@ def calibrate(source: Path, images: CalibrationSet, method: str) -> CalibrationT
         raise EdgeKDError(f"{source} is {artifact.precision} already; calibrate the fp32 export.")
     model = load_graph(source)
     with progress(f"calibration, {method}") as update:
-        ranges = tensor_ranges(model, images.images, method, QUANTISED, lambda done: update(done, len(images.images)))
-    layers = set(quantised_layers(model.graph))
-    read = {name for node in model.graph.node if node.name in layers for name in node.input}
-    found = {name: value for name, value in ranges.items() if name in read}
+        ranges = tensor_ranges(model, images.images, method, CALIBRATED, lambda done: update(done, len(images.images)))
+    used = quantised_tensors(model.graph)
+    found = {name: value for name, value in ranges.items() if name in used}
     return CalibrationTable(artifact.sha256, method, images.seed, images.hashes, found)

@@ -13,16 +13,16 @@ from edgekd.export.deployed import Output
 from edgekd.export.judge import Budget, Judge
 from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits
-from edgekd.export.precision import LOWER
+from edgekd.export.precision import LOWER, TARGETS, Wanted, wanted
 from edgekd.export.reduce import Reduced, reduce_model
+from edgekd_calib.forms import WeightBits
 from edgekd_calib.graph import load_graph
-from edgekd_calib.quantize import WeightBits
 from edgekd_calib.rules import require_tensorrt
 from edgekd_calib.table import CalibrationTable, load_table
-from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.artifact import CPU, TENSORRT, Artifact, load_artifact
 from edgekd_runtime.trt.api import installed_family
 from edgekd_runtime.trt.build import BuildOptions
-from edgekd_runtime.trt.engine import require_builder, require_options, write_engine
+from edgekd_runtime.trt.engine import engine_folder, require_builder, require_options, write_engine
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Calibration:
         method: A key of `edgekd_calib.ranges.METHODS`.
         table: A table that is there already; None = calibrate.
         seed: Of the choice of the images.
-        weight_bits: 7 or 8.
+        weight_bits: 7 or 8; what suits each target where absent.
     """
 
     images: int = 64
     method: str = "percentile"
     table: Path | None = None
     seed: int = 0
-    weight_bits: WeightBits = 7
+    weight_bits: WeightBits | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class ExportPlan:
 
     Attributes:
         precisions: Of `edgekd.export.precision.PRECISIONS`; FP32 is always written, as the source of the others.
+        targets: What INT8 is written for; TensorRT too where engines are built.
         size: Network input (H, W); the recipe's where absent.
         output: ``classes`` or ``logits``.
         parity_images: Validation images that FP32 is compared with PyTorch on.
@@ -64,6 +65,7 @@ class ExportPlan:
     """
 
     precisions: tuple[str, ...] = ("fp32",)
+    targets: tuple[str, ...] = (CPU,)
     size: tuple[int, int] | None = None
     output: Output = "classes"
     parity_images: int = 32
@@ -93,7 +95,7 @@ class Exported:
 
 
 def export_all(run: Path, recipe: Recipe, layouts: tuple[Layout, Layout], out: Path, plan: ExportPlan) -> list[Exported]:
-    """Export a run in every precision of the plan, each in a folder of its own name.
+    """Export a run in every precision of the plan, each in a folder of its own name, and a second form of it in one beside that.
 
     Args:
         run: Run folder.
@@ -156,25 +158,26 @@ def export_lower(
     source = out / "fp32" / "model.onnx"
     _remove_stale(out, first)
     exported: list[Exported] = []
-    lower = [precision for precision in dict.fromkeys(plan.precisions) if precision != "fp32"]
+    lower = wanted(plan.precisions, {*plan.targets, TENSORRT} if plan.engine else plan.targets)
     if lower:
         images = calibration_set(layouts[0], plan.calibration.images, first.size, plan.calibration.seed)
         judge = Judge(source, images, layouts[1], plan.score_images)
-        table = _table(source, images, plan.calibration, given) if any(LOWER[precision].quantised for precision in lower) else None
-        exported += [_reduced(judge, precision, out / precision, table, plan) for precision in lower]
+        table = _table(source, images, plan.calibration, given) if any(one.kind.quantised for one in lower) else None
+        exported += [_reduced(judge, one, out / one.folder, table, plan) for one in lower]
     if plan.engine is not None:
-        wanted = [one for one in [Exported(source, first), *exported] if one.artifact.precision in plan.precisions]
-        exported += [build(one.file, out / f"{one.artifact.precision}-trt", family, plan.engine) for one in wanted]
+        made = [Exported(source, first), *exported]
+        sources = [one.file for one in made if one.artifact.precision in plan.precisions and one.artifact.target != CPU]
+        exported += [build(file, engine_folder(file), family, plan.engine) for file in sources]
     return exported
 
 
 def _remove_stale(out: Path, first: Artifact) -> None:
     """Remove what was made of an earlier FP32 export, so that no benchmark mixes two checkpoints."""
-    for precision in LOWER:
-        folders = (out / precision, out / f"{precision}-trt")
-        if (folders[0] / "model.json").is_file() and Artifact.load(folders[0]).source_sha256 != first.source_sha256:
-            note(f"Removing {folders[0]}: it was made of another checkpoint")
-            for folder in folders:
+    for one in wanted(LOWER, TARGETS):
+        source = out / one.folder
+        if (source / "model.json").is_file() and Artifact.load(source).source_sha256 != first.source_sha256:
+            note(f"Removing {source}: it was made of another checkpoint")
+            for folder in (source, engine_folder(source / "model.onnx")):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -185,9 +188,9 @@ def _table(source: Path, images: CalibrationSet, how: Calibration, given: Calibr
     return given
 
 
-def _reduced(judge: Judge, precision: str, out: Path, table: CalibrationTable | None, plan: ExportPlan) -> Exported:
-    ranges: dict[str, Any] = {"table": table, "weight_bits": plan.calibration.weight_bits} if LOWER[precision].quantised else {}
-    reduced = reduce_model(judge, precision, out, budget=plan.budget, rank=plan.rank, **ranges)
+def _reduced(judge: Judge, one: Wanted, out: Path, table: CalibrationTable | None, plan: ExportPlan) -> Exported:
+    ranges: dict[str, Any] = {"table": table, "weight_bits": plan.calibration.weight_bits} if one.kind.quantised else {}
+    reduced = reduce_model(judge, one, out, budget=plan.budget, rank=plan.rank, **ranges)
     return Exported(out / "model.onnx", reduced.artifact, reduced)
 
 

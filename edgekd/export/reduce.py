@@ -11,11 +11,12 @@ from edgekd.console import note
 from edgekd.export.folder import whole_folder
 from edgekd.export.judge import Budget, Judge, Quality
 from edgekd.export.lowered import lowered_precision
-from edgekd.export.precision import LOWER, Kind
+from edgekd.export.precision import Kind, Wanted
 from edgekd.export.search import SENSITIVITY_IMAGES, keep_fewest, measure_sensitivity
+from edgekd_calib.forms import FORMS, WeightBits
 from edgekd_calib.graph import load_graph
 from edgekd_calib.half import LARGEST, OPSETS, half_nodes, out_of_range
-from edgekd_calib.quantize import WeightBits, kept_by_design
+from edgekd_calib.quantize import kept_by_design
 from edgekd_calib.sensitivity import LayerSensitivity
 from edgekd_calib.table import CalibrationTable
 from edgekd_runtime.artifact import Artifact
@@ -57,19 +58,19 @@ class Reduced:
 
 def reduce_model(
     judge: Judge,
-    precision: str,
+    wanted: Wanted,
     out: Path,
     *,
     budget: Budget,
     table: CalibrationTable | None = None,
-    weight_bits: WeightBits = 7,
+    weight_bits: WeightBits | None = None,
     rank: bool = False,
 ) -> Reduced:
     """Write a lower precision of an exported FP32 model; the layers that hurt stay above it until the budget is met.
 
     Args:
         judge: Of the FP32 model; its images also serve the range check and the search.
-        precision: One of `LOWER`.
+        wanted: The precision, and what it is for.
         out: Folder for ``model.onnx``, ``model.json`` and, where it was measured, ``sensitivity.json``.
         budget: What it may cost.
         table: INT8: ranges.
@@ -80,20 +81,20 @@ def reduce_model(
         EdgeKDError: If the table is of another model.
         GateError: If the budget can't be met with any layer in the lower precision; nothing is written.
     """
-    artifact, model, images, kind = judge.artifact, load_graph(judge.source), judge.images, LOWER[precision]
+    artifact, model, images, kind = judge.artifact, load_graph(judge.source), judge.images, wanted.kind
     if table is not None:
         table.require(artifact.sha256, "The calibration table")
     beyond = out_of_range(model, images.images, LARGEST[kind.half]) if kind.half else {}
-    lowered = lowered_precision(model, kind, table, weight_bits, beyond)
+    lowered = lowered_precision(model, wanted, table, weight_bits, beyond)
     kept = _kept_anyway(model, kind, beyond)
-    quality = judge(lowered.judged(kept), precision)
+    quality = judge(lowered.judged(kept), wanted.folder)
     missed = not quality.meets(kind, budget)
     if missed:
-        note(f"{precision} alone misses its budget ({quality.words}); looking for the layers that hurt")
+        note(f"{wanted.folder} alone misses its budget ({quality.words}); looking for the layers that hurt")
     sensitivity = measure_sensitivity(model, lowered, images, len(artifact.classes)) if missed or rank else []
 
     def attempt(keep: Collection[str]) -> tuple[bool, Quality]:
-        found = judge(lowered.judged(keep), f"{precision}, {len(keep)} layers kept")
+        found = judge(lowered.judged(keep), f"{wanted.folder}, {len(keep)} layers kept")
         return found.meets(kind, budget), found
 
     if missed:
@@ -112,11 +113,12 @@ def reduce_model(
             table.save(folder / "calibration.json")
         result = replace(
             artifact,
-            name=f"{artifact.name.removesuffix(' fp32')} {precision}",
-            precision=precision,
-            opset=OPSETS.get(precision, artifact.opset),
+            name=f"{artifact.name.removesuffix(' fp32')} {wanted.folder}",
+            precision=wanted.precision,
+            target=wanted.target,
+            opset=OPSETS.get(wanted.precision, artifact.opset),
             sha256=sha256(folder / "model.onnx"),
-            reduction=asdict(quality) | {"kept": kept} | _how(table, weight_bits),
+            reduction=asdict(quality) | {"kept": kept} | _how(wanted, table, weight_bits),
         )
         result.save(folder)
         if ranked:
@@ -138,10 +140,11 @@ def _computes_in(kind: Kind, name: str, kept: Collection[str], beyond: Collectio
     return kind.half if kind.quantised and kind.half and name not in beyond else "fp32"
 
 
-def _how(table: CalibrationTable | None, weight_bits: int) -> dict[str, Any]:
+def _how(wanted: Wanted, table: CalibrationTable | None, weight_bits: int | None) -> dict[str, Any]:
     if table is None:
         return {}
-    return {"weight_bits": weight_bits, "method": table.method, "seed": table.seed, "calibration_images": list(table.images)}
+    bits = weight_bits or FORMS[wanted.target].weight_bits
+    return {"weight_bits": bits, "method": table.method, "seed": table.seed, "calibration_images": list(table.images)}
 
 
 def _write_sensitivity(file: Path, artifact: Artifact, images: list[str], ranked: list[Ranked]) -> None:

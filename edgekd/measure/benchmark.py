@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.console import progress, table
+from edgekd.console import note, progress, table
 from edgekd.data.files import FileLayout
 from edgekd.measure.score import artifact_layout, require_same_classes
 from edgekd.report.columns import cells, label, title
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.backends import describe
-from edgekd_runtime.cases import Failed, for_each, plan, stop_at_failure
+from edgekd_runtime.cases import Failed, for_each, left_out, plan, stop_at_failure
 from edgekd_runtime.harness import Samples, bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
@@ -39,7 +39,7 @@ def bench_models(
     Args:
         files: Model files with sidecars.
         timing: How the latency is measured.
-        backends: What runs the models; each file on those that read it.
+        backends: What runs the models; each file on those that read it. Without any, on every installed one that it is made for.
         threads: Numbers of CPU threads, 0 = the backend's default; each is measured.
         batches: Numbers of images a call; each is measured.
         accuracy: Score them too; without it no data is needed, and the latency is measured on noise.
@@ -49,7 +49,10 @@ def bench_models(
         idle_s: Seconds at rest, whose power is subtracted.
         failed: Told of each case that can't be measured; the first ends the benchmark by default.
     """
-    artifacts = for_each(plan(files, backends, threads, batches), lambda case: describe(case.file), failed)
+    cases = plan(files, backends, threads, batches)
+    for sentence in left_out(files, cases):
+        note(sentence)
+    artifacts = for_each(cases, lambda case: describe(case.file), failed)
     if not artifacts:
         return []
     first = next(iter(artifacts.values()))
@@ -98,13 +101,8 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
 
 
 def advice(measured: Sequence[Measurement]) -> list[str]:
-    """Which backend to use for each model, what a backend gets wrong, and which figures are doubtful, in sentences."""
+    """What a backend gets wrong, and which figures are doubtful, in sentences."""
     sentences = []
-    for name, batch in dict.fromkeys((one.artifact.name, one.batch) for one in measured):
-        group = [one for one in measured if (one.artifact.name, one.batch) == (name, batch)]
-        if len({one.backend for one in group}) > 1:
-            best = min(group, key=lambda one: one.latency["network"].p50_ms)
-            sentences.append(f"{name}: {best.backend} is the fastest here, {best.latency['network'].p50_ms:.2f} ms.")
     for one in measured:
         written = one.artifact.reduction
         same_images = one.accuracy is not None and one.images == written.get("images")

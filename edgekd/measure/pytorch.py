@@ -32,7 +32,7 @@ def register_torch() -> None:
     """Let the runtime's benchmark know PyTorch."""
     for name, (device, compiled) in _KINDS.items():
         opened = partial(TorchSession, backend=name, device=device, compiled=compiled)
-        BACKENDS[name] = Backend(SUFFIX, opened, partial(_version, device, compiled), "edgekd.measure.pytorch")
+        BACKENDS[name] = Backend(SUFFIX, opened, partial(_version, device, compiled), "edgekd.measure.pytorch", unasked=not compiled)
     USUAL[SUFFIX] = "torch"
     DESCRIBED[SUFFIX] = lambda checkpoint: _load(checkpoint)[1]
 

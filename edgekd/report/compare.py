@@ -63,6 +63,6 @@ def _difference(row: "Row", others: Sequence["Row"]) -> float | None:
 
 
 def _ratio(row: "Row", others: Sequence["Row"]) -> float | None:
-    """How many times as fast as the mean of the others."""
-    timed = [other.p50 for other in others if other.p50 > 0]
-    return fmean(timed) / row.p50 if timed and row.p50 > 0 else None
+    """How many times as fast as the mean of the others; of a noisy one nothing can be said."""
+    timed = [other.p50 for other in others if other.p50 > 0 and not other.doubtful]
+    return fmean(timed) / row.p50 if timed and row.p50 > 0 and not row.doubtful else None

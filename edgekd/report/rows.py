@@ -32,7 +32,7 @@ class Row:
         state: ``before`` and ``after``, as `edgekd_runtime.power.state.machine_state` gives it.
         delta: mIoU minus that of the baseline of the same model and precision; None without one, and for the baseline itself.
         delta_fp32: mIoU minus that of the same weights in FP32; None without them, and for FP32 itself.
-        times_fp32: How many times as fast as those on the same device and backend, threads and batch alike.
+        times_fp32: How many times as fast as those on the same device and backend, threads and batch alike; None where either was noisy.
     """
 
     label: str
@@ -78,6 +78,11 @@ class Row:
     def p50(self) -> float:
         """Median network latency in ms; NaN where it was not measured."""
         return self.network.p50_ms if self.network else math.nan
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its latency was too noisy for a ratio."""
+        return self.network is not None and self.network.doubtful
 
     @property
     def throughput(self) -> float | None:

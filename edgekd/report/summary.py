@@ -38,8 +38,8 @@ def _call(row: Row) -> str:
 
 
 def _price(row: Row, best: Row) -> str:
-    """How a row compares with the most accurate one; only where it ran the same way on the same data, where both can be compared."""
-    if row is best or row.miou is None or best.miou is None or _run(row) != _run(best):
+    """How a row compares with the most accurate one; only where both ran the same way on the same data, and neither was noisy."""
+    if row is best or row.miou is None or best.miou is None or _run(row) != _run(best) or row.doubtful or best.doubtful:
         return ""
     if not (row.network and best.network and row.p50 < best.p50):
         return ""

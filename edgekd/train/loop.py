@@ -69,7 +69,7 @@ class Trainer:
         if fabric.world_size > 1:
             synchronise_batch_norm(objective, fabric.device)
         if self.train.fake_quant is not None:
-            quantise_while_training(objective.student, self.train.fake_quant)
+            quantise_while_training(objective.student, self.train.fake_quant, self.train.fake_quant_target)
             freeze_batch_norm(objective.student)
         elif recipe.student.batch_norm == "freeze":
             for part in objective.student.body:

@@ -9,8 +9,8 @@ from torch import nn
 
 from edgekd.export.onnx import OPSET, write_onnx
 from edgekd.models import Segmenter
+from edgekd_calib.forms import CALIBRATED
 from edgekd_calib.graph import load_graph
-from edgekd_calib.quantize import QUANTISED
 from edgekd_calib.ranges import tensor_ranges
 from edgekd_calib.table import CalibrationTable
 
@@ -65,7 +65,7 @@ def noise(count, size=SIZE):
 
 
 def table_of(model, images, method="minmax"):
-    return CalibrationTable("of this", method, 0, {"hash": "name"}, tensor_ranges(model, images, method, QUANTISED))
+    return CalibrationTable("of this", method, 0, {"hash": "name"}, tensor_ranges(model, images, method, CALIBRATED))
 
 
 @pytest.fixture(scope="package")

@@ -3,30 +3,32 @@
 import numpy as np
 import pytest
 
+from edgekd_calib.forms import CALIBRATED
 from edgekd_calib.graph import run_graph
-from edgekd_calib.quantize import QUANTISED
 from edgekd_calib.ranges import METHODS, least_squares_range, tensor_ranges
 from edgekd_calib.table import CalibrationTable, load_table
 from edgekd_runtime.errors import EdgeKDError
 from tests.calib.conftest import FLOAT, make_graph, noise
 
 
-def test_minmax_is_the_largest_magnitude_over_all_images(residual):
+def test_minmax_is_the_lowest_and_the_highest_value_over_all_images(residual):
     images = noise(3)
-    ranges = tensor_ranges(residual, images, "minmax", QUANTISED)
+    ranges = tensor_ranges(residual, images, "minmax", CALIBRATED)
     names = [name for name in ranges if name not in [item.name for item in residual.graph.initializer]][:6]
-    largest = np.max([[np.abs(value).max() for value in outputs] for outputs in run_graph(residual, images, names)], 0)
-    assert [ranges[name] for name in names] == pytest.approx(largest.tolist(), rel=1e-5)
+    met = [[(value.min(), value.max()) for value in outputs] for outputs in run_graph(residual, images, names)]
+    lowest, highest = np.min(met, 0)[:, 0], np.max(met, 0)[:, 1]
+    assert np.array([ranges[name] for name in names]) == pytest.approx(np.stack([lowest, highest], 1), rel=1e-5)
 
 
 def test_the_clipping_methods_stay_below_the_largest_magnitude(residual):
     images = noise(2)
-    widest = tensor_ranges(residual, images, "minmax", QUANTISED)
+    widest = tensor_ranges(residual, images, "minmax", CALIBRATED)
     for method in ("percentile", "entropy", "mse"):
-        ranges = tensor_ranges(residual, images, method, QUANTISED)
+        ranges = tensor_ranges(residual, images, method, CALIBRATED)
         assert ranges.keys() == widest.keys()
-        assert all(0 <= ranges[name] <= widest[name] * 1.002 + 1e-6 for name in ranges)
-        assert any(ranges[name] < 0.9 * widest[name] for name in ranges), method
+        assert all(widest[name][0] <= low <= high <= widest[name][1] for name, (low, high) in ranges.items())
+        assert any(high < 0.9 * widest[name][1] for name, (low, high) in ranges.items()), method
+        assert any(low == widest[name][0] < 0 for name, (low, high) in ranges.items())  # a shorter side is not cut at the longer's length
 
 
 def test_least_squares_is_the_best_of_all_clipping_values():
@@ -50,21 +52,21 @@ def test_no_image_and_nan_are_told(method):
     nodes = [(("Cast", ["image"], ["f"]), {"to": FLOAT}), (("Conv", ["f", "w"], ["y"]), {})]
     model = make_graph(nodes, {"image": (2, (1, 3, 4, 4))}, {"y": (FLOAT, (1, 2, 4, 4))}, weights)
     with pytest.raises(EdgeKDError, match="no calibration images"):
-        tensor_ranges(model, [], method, QUANTISED)
+        tensor_ranges(model, [], method, CALIBRATED)
     if method == "minmax":
         weights["w"][0] = np.nan
         broken = make_graph(nodes, {"image": (2, (1, 3, 4, 4))}, {"y": (FLOAT, (1, 2, 4, 4))}, weights)
         with pytest.raises(EdgeKDError, match="not finite"):
-            tensor_ranges(broken, [np.ones((1, 3, 4, 4), np.uint8)], method, QUANTISED)
+            tensor_ranges(broken, [np.ones((1, 3, 4, 4), np.uint8)], method, CALIBRATED)
 
 
 def test_images_of_another_size_are_told(residual):
     with pytest.raises(EdgeKDError, match="A calibration image is 1x32x56x3, but the network takes 1x40x56x3"):
-        tensor_ranges(residual, noise(1, (32, 56)), "minmax", QUANTISED)
+        tensor_ranges(residual, noise(1, (32, 56)), "minmax", CALIBRATED)
 
 
 def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
-    table = CalibrationTable("abc", "entropy", 3, {"hash": "image"}, {"x": 12.7})
+    table = CalibrationTable("abc", "entropy", 3, {"hash": "image"}, {"x": (-12.7, 3.0)})
     table.save(tmp_path / "table.json")
     assert load_table(tmp_path / "table.json") == table and table.scales == pytest.approx({"x": 0.1})
     table.require("abc", "table.json")
@@ -77,8 +79,9 @@ def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
     [
         "{",
         "[]",
-        '{"schema_version": 2}',
-        '{"schema_version": 1, "model_sha256": "a", "method": "mse", "seed": 0, "images": {"h": "n"}, "ranges": {}}',
+        '{"schema_version": 3}',
+        '{"schema_version": 2, "model_sha256": "a", "method": "mse", "seed": 0, "images": {"h": "n"}, "ranges": {"x": 1.5}}',
+        '{"schema_version": 3, "model_sha256": "a", "method": "mse", "seed": 0, "images": {"h": "n"}, "ranges": {"x": [2, 1]}}',
     ],
 )
 def test_what_is_no_table_is_told(tmp_path, content):

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+from edgekd_calib.forms import FORMS
 from edgekd_calib.quantize import quantize
 from edgekd_calib.rules import require_tensorrt, tensorrt_faults
 from edgekd_runtime.errors import EdgeKDError
@@ -102,7 +103,7 @@ def test_what_the_parser_rejects_is_named_first(tmp_path, case):
 
 def test_what_we_write_has_no_fault_and_is_accepted(residual):
     images = noise(2)
-    for model in (residual, quantize(residual, table_of(residual, images), weight_bits=8)):
+    for model in (residual, quantize(residual, table_of(residual, images), FORMS["tensorrt"])):
         assert tensorrt_faults(model) == []
         assert parsed_by_tensorrt(model)
 

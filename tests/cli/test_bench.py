@@ -14,7 +14,7 @@ from edgekd_runtime.measurement import Measurement
 from tests.report.realistic import realistic
 from tests.runtime.models import write_model
 
-QUICK = ("--no-accuracy", "--seconds", 0.1)
+QUICK = ("--no-accuracy", "--seconds", 0.1, "--backend", "onnxruntime-cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_score_below_its_gate_is_4(models, edgekd):
     classes = open_layout("streetscape", "val", None, **data["options"]).classes
     for name in ("one", "two"):
         replace(Artifact.load(models / name), data=data, classes=classes).save(models / name)
-    quick = ("--seconds", 0.1, "--images", 2)
+    quick = ("--seconds", 0.1, "--images", 2, "--backend", "onnxruntime-cpu")
     said = edgekd("bench", models, *quick, "--min-miou", 99, code=4)
     assert said.stderr.count("less than the 99 of --min-miou.") == 2
     edgekd("bench", models, *quick, "--min-miou", 0)

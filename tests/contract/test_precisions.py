@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from edgekd.export.onnx import write_onnx
+from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import load_graph, producers, run_graph, scores_tensor
 from edgekd_calib.half import to_half
 from edgekd_calib.quantize import kept_by_design, quantised_layers, quantize
@@ -29,13 +30,16 @@ INT8_NOISE_DB = {
     "psp-mobilenetv3_small_050": 15,
 }
 """Signal to noise of the scores, in decibels, that sound INT8 has; the floor is 3 below. Nothing is trained here, so it is low."""
+BIT_DB = 6
+"""What the bit costs that the weights for CPUs have less: twice the step."""
 FLOOR_DB = {"fp32": np.inf, "fp16": 43}
 LOWER = {
     "fp32": lambda model, table: (model, {}),
     "fp16": lambda model, table: (to_half(model, "fp16"), {}),
     "bf16": lambda model, table: (to_half(model, "bf16"), {}),
     "int8-fp16": lambda model, table: (to_half(LOWER["int8"](model, table)[0], "fp16"), kept_by_design(model.graph)),
-    "int8": lambda model, table: (quantize(model, table, weight_bits=8), kept_by_design(model.graph)),
+    "int8": lambda model, table: (quantize(model, table, FORMS["tensorrt"]), kept_by_design(model.graph)),
+    "int8-cpu": lambda model, table: (quantize(model, table, FORMS["cpu"]), kept_by_design(model.graph)),
 }
 
 
@@ -59,7 +63,7 @@ def table(exported):
 @pytest.fixture(scope="module")
 def signal(name, exported):
     """The FP32 scores, and the least signal to noise that a precision has to keep of them."""
-    floors = FLOOR_DB | dict.fromkeys(("int8", "int8-fp16"), INT8_NOISE_DB[name] - 3)
+    floors = FLOOR_DB | dict.fromkeys(("int8", "int8-fp16"), INT8_NOISE_DB[name] - 3) | {"int8-cpu": INT8_NOISE_DB[name] - 3 - BIT_DB}
     return scores(exported), floors
 
 
@@ -93,7 +97,7 @@ def parsed(file):
 def test_every_precision_is_what_it_claims(exported, table, signal, precision, tmp_path):
     model, kept = LOWER[precision](exported, table)
     onnx.checker.check_model(model, full_check=True)
-    assert tensorrt_faults(model) == []
+    assert bool(tensorrt_faults(model)) == (precision == "int8-cpu")
     if precision != "bf16":  # ONNX Runtime's CPU has no bf16 convolution
         expected, floors = signal
         assert signal_to_noise(expected, scores(model)) >= floors[precision]
@@ -106,6 +110,8 @@ def test_every_precision_is_what_it_claims(exported, table, signal, precision, t
             assert [made_by[name].op_type for name in node.input[:2]] == ["DequantizeLinear"] * 2  # a cast between would part them
     file = tmp_path / "model.onnx"
     onnx.save(model, file)
+    if precision == "int8-cpu":
+        return
     pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)")
     use_family("tensorrt-rtx")
     assert len(build_engine(file, artifact(precision, kept), BuildOptions())) > 10_000
@@ -122,16 +128,16 @@ def wide(model, table):
 
 def clipped(model, table):
     """The first layer's input cut to an eighth of its range."""
-    first = quantised_layers(model.graph)[0]
+    first = quantised_layers(model.graph, FORMS["tensorrt"])[0]
     return {next(node.input[0] for node in model.graph.node if node.name == first): 1 / 8}
 
 
 @pytest.mark.parametrize("fault", [wide, clipped])
 def test_broken_scales_miss_the_floor(exported, table, signal, fault):
     factors = fault(exported, table)
-    broken = replace(table, ranges={name: value * factors.get(name, 1) for name, value in table.ranges.items()})
+    broken = replace(table, ranges={name: tuple(bound * factors.get(name, 1) for bound in both) for name, both in table.ranges.items()})
     expected, floors = signal
-    assert signal_to_noise(expected, scores(quantize(exported, broken, weight_bits=8))) < floors["int8"]
+    assert signal_to_noise(expected, scores(quantize(exported, broken, FORMS["tensorrt"]))) < floors["int8"]
 
 
 def test_a_silent_fp32_is_an_error(exported, tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import load_graph
 from edgekd_calib.quantize import quantised_layers
 from edgekd_runtime.artifact import load_artifact
@@ -32,7 +33,8 @@ def test_sensitivity_is_printed_and_kept(ranked):
     document = json.loads((folder / "sensitivity.json").read_text())
     assert document["precision"] == "int8" and document["model_sha256"] == load_artifact(folder / "model.onnx").sha256
     assert [layer["snr_db"] for layer in document["layers"]] == sorted(layer["snr_db"] for layer in document["layers"])
-    assert {layer["name"] for layer in document["layers"]} == set(quantised_layers(load_graph(run / "export/fp32/model.onnx").graph))
+    layers = quantised_layers(load_graph(run / "export/fp32/model.onnx").graph, FORMS["cpu"])
+    assert {layer["name"] for layer in document["layers"]} == set(layers)
     assert {layer["kept_in"] for layer in document["layers"]} == {"int8"} and len(document["images"]) == 2
     header = printed[: printed.index(document["layers"][0]["name"])]
     assert all(word in header for word in ("layer", "signal to noise, dB", "mIoU lost, points", "kept in")), header
@@ -82,8 +84,15 @@ BAD = {
     "a table of another size": (1, [*INT8, "--calib-table", "{table}", "--imgsz", "32x64"], "was made for another model"),
     "a table of another model": (1, [*INT8, "--calib-table", "{tmp}/other.json"], "other.json was made for another model"),
     "such a table for the sensitivity": (1, ["calib", "sensitivity", "{run}", "--table", "{tmp}/other.json"], "made for another model"),
-    "a table without a seed": (1, [*INT8, "--calib-table", "{tmp}/old.json"], "is no calibration table of schema 2"),
+    "a table without a seed": (1, [*INT8, "--calib-table", "{tmp}/old.json"], "is no calibration table of schema 3"),
     "a table for nothing": (2, ["calib", "sensitivity", "{run}", "--precision", "fp16", "--table", "{table}"], "--table does nothing"),
+    "a target that int8-fp16 has no form for": (
+        2,
+        ["calib", "sensitivity", "{run}", "--precision", "int8-fp16", "--target", "cpu"],
+        "--target cpu is none of int8-fp16",
+    ),
+    "a target for nothing": (2, ["export", "{run}", "--target", "tensorrt"], "--target does nothing without --precision int8"),
+    "an unknown target": (2, [*INT8, "--target", "tensorrt,gpu"], "--target has no 'gpu', it takes cpu, tensorrt"),
     "a ranking for nothing": (2, ["export", "{run}", "--sensitivity"], "--sensitivity does nothing without a lower --precision"),
     "a cache for nothing": (
         2,

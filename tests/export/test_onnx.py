@@ -11,6 +11,7 @@ from edgekd.data import open_split
 from edgekd.export.onnx import export_run
 from edgekd.export.parity import ParityLimits, check_parity
 from edgekd.models import load_network
+from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import load_graph, run_graph
 from edgekd_calib.half import to_half
 from edgekd_calib.quantize import quantize
@@ -113,7 +114,7 @@ def test_batches_are_compared_with_pytorch_too(trained, tmp_path):
     images = np.stack([fit(layout.read(index).image, size) for index in range(3)])
     fp32 = load_graph(file)
     table = table_of(fp32, [image[None] for image in images])
-    for model in (fp32, quantize(fp32, table), to_half(fp32, "fp16")):
+    for model in (fp32, to_half(fp32, "fp16"), *(quantize(fp32, table, form) for form in FORMS.values())):
         (together,), *apart = run_graph(model, [images, *images[:, None]], ["classes"], optimise=False)
         assert together.shape == (3, *size) and len(np.unique(together)) > 1
         assert (together == np.concatenate([one for (one,) in apart])).mean() > 0.999

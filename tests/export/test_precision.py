@@ -9,7 +9,9 @@ from edgekd.export import reduce
 from edgekd.export.calibration import calibrate, calibration_set
 from edgekd.export.judge import Budget, Judge
 from edgekd.export.plan import Calibration, ExportPlan, export_all
+from edgekd.export.precision import Wanted
 from edgekd.export.reduce import reduce_model
+from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import load_graph
 from edgekd_calib.quantize import kept_by_design, quantised_layers
 from edgekd_calib.summary import summarise
@@ -19,7 +21,10 @@ from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.backends import open_session
 from edgekd_runtime.errors import EdgeKDError, GateError
 from edgekd_runtime.trt.build import BuildOptions
+from edgekd_runtime.trt.engine import write_engine
 
+TARGETS = {"int8": "cpu"} | dict.fromkeys(("int8-trt-source", "int8-trt", "int8-fp16", "int8-fp16-trt"), "tensorrt")
+INT8 = Wanted("int8", "cpu")
 PLAN = ExportPlan(parity_images=2, calibration=Calibration(images=4, method="minmax"))
 
 
@@ -41,17 +46,26 @@ def judge(trained, exported):
 
 def test_every_precision_has_a_folder_a_sidecar_and_an_engine(exported):
     out, found = exported
-    folders = ["fp32", "fp16", "int8", "int8-fp16", "fp32-trt", "fp16-trt", "int8-trt", "int8-fp16-trt"]
+    folders = ["fp32", "fp16", "int8", "int8-trt-source", "int8-fp16", "fp32-trt", "fp16-trt", "int8-trt", "int8-fp16-trt"]
     assert [str(one.file.parent.relative_to(out)) for one in found] == folders
     assert find_models(out) == sorted(one.file for one in found)
     for one in found:
         assert load_artifact(one.file) == one.artifact
-        assert one.artifact.precision == one.file.parent.name.removesuffix("-trt")
+        assert one.artifact.precision == one.file.parent.name.removesuffix("-source").removesuffix("-trt")
+        assert one.artifact.target == TARGETS.get(one.file.parent.name, "")
         assert bool(one.artifact.engine) == (one.file.suffix == ".engine")
-    layers = {one.artifact.precision: summarise(one.file) for one in found if one.file.suffix == ".onnx"}
+    layers = {one.file.parent.name: summarise(one.file) for one in found if one.file.suffix == ".onnx"}
     assert set(layers["fp16"].precisions) == {"fp16"}
-    assert layers["int8"].precisions["fp32"] == len(kept_by_design(load_graph(out / "fp32/model.onnx").graph))
-    assert layers["int8"].quantised > 0.9 > layers["fp32"].quantised == 0
+    for form in ("int8", "int8-trt-source"):
+        assert layers[form].precisions["fp32"] == len(kept_by_design(load_graph(out / "fp32/model.onnx").graph))
+        assert layers[form].quantised > 0.9 > layers["fp32"].quantised == 0
+    assert (out / "int8/calibration.json").read_bytes() == (out / "int8-trt-source/calibration.json").read_bytes()
+
+
+def test_the_form_for_cpus_is_not_built(exported):
+    with pytest.raises(EdgeKDError, match=r"int8/model\.onnx is INT8 in the form for CPUs.*--target tensorrt"):
+        write_engine(exported[0] / "int8/model.onnx", exported[0] / "none", "tensorrt-rtx", BuildOptions())
+    assert not (exported[0] / "none").exists()
 
 
 @pytest.mark.parametrize(("precision", "backend"), [("fp16", "onnxruntime-cpu"), ("int8", "onnxruntime-cpu"), ("int8", "openvino")])
@@ -81,15 +95,15 @@ def test_a_table_is_reused_and_refused_for_another_export(trained, exported, tmp
 def test_the_layer_that_hurts_is_kept(judge, tmp_path):
     model = load_graph(judge.source)
     table = calibrate(judge.source, judge.images, "minmax")
-    bad = quantised_layers(model.graph)[0]
+    bad = quantised_layers(model.graph, FORMS["cpu"])[0]
     entry = next(node for node in model.graph.node if node.name == bad).input[0]
-    table.ranges[entry] /= 200
-    free = reduce_model(judge, "int8", tmp_path / "free", budget=Budget(), table=table)
+    table.ranges[entry] = tuple(bound / 200 for bound in table.ranges[entry])
+    free = reduce_model(judge, INT8, tmp_path / "free", budget=Budget(), table=table)
     lost = 100 * (free.quality.fp32_miou - free.quality.miou)
     assert not free.sensitivity and bad not in free.kept
     if lost <= 0.2:
         pytest.fail(f"the fault costs only {lost:.2f} points, so the test shows nothing")
-    held = reduce_model(judge, "int8", tmp_path / "held", budget=Budget(miou_drop=lost / 2), table=table)
+    held = reduce_model(judge, INT8, tmp_path / "held", budget=Budget(miou_drop=lost / 2), table=table)
     assert held.sensitivity[0].layer.name == bad and "dB alone" in held.kept[bad]
     assert 100 * (held.quality.fp32_miou - held.quality.miou) <= lost / 2
     assert load_artifact(tmp_path / "held/model.onnx").reduction["kept"] == held.kept
@@ -98,20 +112,20 @@ def test_the_layer_that_hurts_is_kept(judge, tmp_path):
 def test_an_impossible_budget_writes_nothing(judge, tmp_path):
     table = calibrate(judge.source, judge.images, "minmax")
     with pytest.raises(GateError, match=r"model\.onnx was not written: no mix meets the budget .*--max-miou-drop"):
-        reduce_model(judge, "int8", tmp_path / "int8", budget=Budget(miou_drop=-100.0), table=table)
+        reduce_model(judge, INT8, tmp_path / "int8", budget=Budget(miou_drop=-100.0), table=table)
     assert not (tmp_path / "int8").exists()
 
 
 def test_fp16_keeps_what_leaves_its_range_and_says_so(judge, tmp_path, monkeypatch):
     monkeypatch.setitem(reduce.LARGEST, "fp16", 3.0)
-    found = reduce_model(judge, "fp16", tmp_path / "fp16", budget=Budget())
+    found = reduce_model(judge, Wanted("fp16", ""), tmp_path / "fp16", budget=Budget())
     assert found.kept and all("beyond fp16" in reason for reason in found.kept.values())
     precisions = summarise(tmp_path / "fp16/model.onnx").precisions
     assert precisions["fp32"] > 0 and precisions["fp16"] > 0
 
 
 def test_bf16_is_measured_by_emulation(judge, tmp_path):
-    found = reduce_model(judge, "bf16", tmp_path / "bf16", budget=Budget(agreement=0.5))
+    found = reduce_model(judge, Wanted("bf16", ""), tmp_path / "bf16", budget=Budget(agreement=0.5))
     assert summarise(tmp_path / "bf16/model.onnx").precisions == {"bf16": len(summarise(judge.source).layers)}
     assert 0.5 < found.quality.agreement < 1
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgekd_runtime import cases as cases_module
 from edgekd_runtime import harness as module
 from edgekd_runtime import memory
 from edgekd_runtime.artifact import load_artifact
 from edgekd_runtime.backends import open_session, usable_backends
-from edgekd_runtime.cases import Case, plan
+from edgekd_runtime.cases import Case, left_out, plan
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.files import sha256, write_image
 from edgekd_runtime.harness import bench, bench_cases
@@ -54,6 +55,29 @@ def test_the_plan_sweeps_what_each_file_can(tmp_path):
         plan([onnx], ["openvino", "tensorrt"])  # not left out without a word
 
 
+def test_without_backends_each_file_runs_on_all_that_are_installed_and_that_it_is_made_for(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(cases_module, "installed", lambda: ["onnxruntime-cpu", "openvino", "tensorrt"])
+    files = {target: write_model(tmp_path / (target or "all")) for target in ("", "cpu", "tensorrt")}
+    for target, file in files.items():
+        replace(load_artifact(file), target=target).save(file.parent)
+    planned = plan(list(files.values()))
+    assert planned == [Case(files[target], backend) for target in ("", "cpu") for backend in ("onnxruntime-cpu", "openvino")]
+    (said,) = left_out(list(files.values()), planned)
+    assert said.startswith(f"{files['tensorrt']} is left out: it is made for tensorrt")
+    assert plan([files["tensorrt"]], ["openvino"]) == [Case(files["tensorrt"], "openvino")]  # asked for, so measured
+    monkeypatch.setattr(cases_module, "installed", list)
+    assert plan([files[""]]) == [Case(files[""], None)]  # opening it says what to install
+
+
+@pytest.mark.parametrize(("target", "said"), [("", 0), ("cpu", 0), ("tensorrt", 1)])
+def test_a_file_on_a_backend_that_it_is_not_made_for_gets_a_sentence(tmp_path, image, target, said):
+    file = write_model(tmp_path)
+    replace(load_artifact(file), target=target).save(tmp_path)
+    (one,) = bench([file], image, QUICK, backends=["onnxruntime-cpu"])
+    told = [sentence for sentence in one.warnings if "form of INT8 is for tensorrt, which onnxruntime-cpu is not" in sentence]
+    assert len(told) == said and all("--target cpu" in sentence for sentence in told)
+
+
 def test_models_that_fail_do_not_stop_the_others(models, image):
     told = []
     cases = [Case(models["damaged"], None), Case(models["static"], "onnxruntime-tensorrt"), Case(models["static"], None, 1)]
@@ -83,7 +107,7 @@ def test_a_model_that_fails_while_it_is_timed(models, image, monkeypatch):
 
     monkeypatch.setattr(module, "open_session", wearing_out)
     told = []
-    cases = plan([models["static"]], threads=(1, 2))
+    cases = plan([models["static"]], ["onnxruntime-cpu"], (1, 2))
     (measured,) = bench_cases(cases, image, QUICK, failed=lambda case, error: told.append((case.threads, str(error))))
     assert measured.threads == 2 and told == [(1, f"{models['static']} failed while it ran: device lost")]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.artifact import CPU, TENSORRT, Artifact, load_artifact
 from edgekd_runtime.backends import onnxruntime, openvino, providers, tensorrt
 from edgekd_runtime.backends.base import Session
-from edgekd_runtime.errors import MissingError, UsageError
+from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.plugins import look_up
 
 
@@ -21,26 +21,30 @@ class Backend:
         open: (model file, sidecar, CPU threads) → session.
         version: Of the library; raises MissingError where the backend can't be used here.
         program: Module that knows this backend and, run by itself, does what `edgekd_runtime.memory` does.
+        target: What it is of the targets that INT8 has a form for; empty where it is none of them.
+        unasked: Whether it is measured where no backend is named; not one that first compiles for a minute.
     """
 
     reads: str
     open: Callable[[Path, Artifact, int], Session]
     version: Callable[[], str]
     program: str = "edgekd_runtime.memory"
+    target: str = CPU
+    unasked: bool = True
 
 
-def _onnxruntime(provider: str, name: str) -> Backend:
+def _onnxruntime(provider: str, name: str, target: str = CPU, unasked: bool = True) -> Backend:
     opened = partial(onnxruntime.OnnxRuntimeSession, provider=provider, backend=name)
-    return Backend(".onnx", opened, partial(providers.require_loadable, provider))
+    return Backend(".onnx", opened, partial(providers.require_loadable, provider), target=target, unasked=unasked)
 
 
 BACKENDS: dict[str, Backend] = {
     "onnxruntime-cpu": _onnxruntime("CPUExecutionProvider", "onnxruntime-cpu"),
-    "onnxruntime-cuda": _onnxruntime("CUDAExecutionProvider", "onnxruntime-cuda"),
-    "onnxruntime-tensorrt": _onnxruntime("TensorrtExecutionProvider", "onnxruntime-tensorrt"),
+    "onnxruntime-cuda": _onnxruntime("CUDAExecutionProvider", "onnxruntime-cuda", ""),
+    "onnxruntime-tensorrt": _onnxruntime("TensorrtExecutionProvider", "onnxruntime-tensorrt", TENSORRT, unasked=False),
     "openvino": Backend(".onnx", openvino.OpenVINOSession, openvino.require),
-    "tensorrt": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt")),
-    "tensorrt-rtx": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt-rtx")),
+    "tensorrt": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt"), target=TENSORRT),
+    "tensorrt-rtx": Backend(".engine", tensorrt.TensorRTSession, partial(tensorrt.require, "tensorrt-rtx"), target=TENSORRT),
 }
 USUAL = {".onnx": "onnxruntime-cpu"}
 """What runs a file where no backend is named; an engine's sidecar names its own."""
@@ -97,7 +101,31 @@ def open_session(model_file: Path, backend: str | None = None, threads: int = 0)
     if found.reads != model_file.suffix:
         fitting = [name for name, one in BACKENDS.items() if one.reads == model_file.suffix]
         raise UsageError(f"{backend} does not run {model_file}; use {' or '.join(fitting) or 'a model.onnx or model.engine'}.")
-    return found.open(model_file, artifact, threads)
+    session = found.open(model_file, artifact, threads)
+    session.notes += target_note(artifact, backend)
+    return session
+
+
+def made_for(model_file: Path) -> str:
+    """The target of a model file, as `Artifact.target`; empty where nothing says it."""
+    try:
+        return Artifact.load(model_file.parent).target
+    except EdgeKDError:
+        return ""
+
+
+def installed() -> list[str]:
+    """Backends that can be used here and need not be asked for by name."""
+    return [name for name, (usable, _) in usable_backends().items() if usable and BACKENDS[name].unasked]
+
+
+def target_note(artifact: Artifact, backend: str) -> tuple[str, ...]:
+    """What to say of a file on a backend that it is not made for."""
+    if artifact.target in ("", BACKENDS[backend].target):
+        return ()
+    other = BACKENDS[backend].target
+    mend = f"; for {other} there is another: edgekd export RUN --precision int8 --target {other}" if other else ""
+    return (f"its form of INT8 is for {artifact.target}, which {backend} is not, and may well be slower here than FP32{mend}.",)
 
 
 def usable_backends() -> dict[str, tuple[bool, str]]:

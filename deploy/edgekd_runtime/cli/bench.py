@@ -12,9 +12,10 @@ from edgekd_runtime import tf32
 from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.backends import BACKENDS, USUAL
 from edgekd_runtime.bundle import Bundle
-from edgekd_runtime.cases import Case, for_each, plan
+from edgekd_runtime.cases import Case, for_each, left_out, plan
 from edgekd_runtime.cli.build import built_engine, onnx_models
 from edgekd_runtime.cli.options import Progress, at_least, between, models_argument
+from edgekd_runtime.decision import decisions
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
@@ -30,7 +31,9 @@ HELP = "latency, memory and power of model files, and mIoU on a bundle's images"
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
-    parser.add_argument("--backend", action="append", default=[], choices=BACKENDS)
+    parser.add_argument(
+        "--backend", action="append", default=[], choices=BACKENDS, help="may be repeated; all that are installed and suit where absent"
+    )
     parser.add_argument("--threads", action="append", type=at_least(0), help="CPU threads; 0 = the backend's default; may be repeated")
     parser.add_argument("--batch", action="append", type=at_least(1), help="images a call; may be repeated")
     parser.add_argument("--seconds", type=between(0.1, 3600), default=3.0, help="at least this long a model and stage")
@@ -69,8 +72,11 @@ def run(given: argparse.Namespace) -> None:
         raise failures[0]
     labelled = given.bundle is not None and given.bundle.images > 0
     noise = np.random.default_rng(0).integers(0, 256, (*load_artifact(files[0]).size, 3)).astype(np.uint8)
+    cases = plan(files, given.backend, given.threads or (0,), given.batch or (1,))
+    for sentence in left_out(files, cases):
+        print(sentence, file=sys.stderr)
     measured = bench_cases(
-        plan(files, given.backend, given.threads or (0,), given.batch or (1,)),
+        cases,
         given.bundle.sample(0)[0] if labelled else noise,
         Timing(seconds=given.seconds),
         image_file=given.bundle.image(0) if labelled else None,
@@ -113,6 +119,8 @@ def _tell(measured: list[Measurement], results: Path | None) -> None:
         print(_line(one), file=sys.stderr if to_stdout else sys.stdout)
         for sentence in () if to_stdout else one.warnings:  # whoever reads the document has them
             print(f"  {sentence}", file=sys.stderr)
+    for sentence in () if to_stdout else decisions(measured):
+        print(sentence)
     if to_stdout:
         _print_results(measured)
     elif results:

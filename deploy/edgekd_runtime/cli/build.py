@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.artifact import CPU, Artifact, find_models, load_artifact
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress, at_least, models_argument
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.trt.api import FAMILIES, installed_family, use_family
 from edgekd_runtime.trt.build import BuildOptions
 from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
-from edgekd_runtime.trt.engine import require_fitting_engine, write_engine
+from edgekd_runtime.trt.engine import FOR_TENSORRT, engine_folder, require_fitting_engine, write_engine
 
 HELP = "a TensorRT engine from each model.onnx"
 
@@ -71,21 +71,17 @@ def run(given: argparse.Namespace) -> None:
 
 
 def onnx_models(paths: list[Path]) -> list[Path]:
-    """The ONNX files at or below these paths.
+    """The ONNX files at or below these paths that TensorRT can build; INT8 in the form for CPUs is left out.
 
     Raises:
         EdgeKDError: If there is none.
     """
     found = [file for path in paths for file in find_models(path) if file.suffix == ".onnx"]
-    if not found:
-        raise EdgeKDError(f"{paths[0]} holds no model.onnx, which engines are built from.")
-    return found
-
-
-def engine_folder(source: Path) -> Path:
-    """Where the engine of an ONNX file goes: beside its folder, named after it."""
-    home = source.resolve().parent
-    return home.with_name(f"{home.name}-trt")
+    fitting = [file for file in found if Artifact.load(file.parent).target != CPU]
+    if not fitting:
+        form = f" in a form for TensorRT; {FOR_TENSORRT}" if found else ", which engines are built from"
+        raise EdgeKDError(f"{paths[0]} holds no model.onnx{form}.")
+    return fitting
 
 
 def built_engine(source: Path, options: BuildOptions) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekd_runtime.artifact import Artifact, load_artifact
+from edgekd_runtime.artifact import CPU, ENGINE_SOURCE, Artifact, load_artifact
 from edgekd_runtime.errors import EdgeKDError, MissingError
 from edgekd_runtime.files import atomic, sha256
 from edgekd_runtime.trt.api import FAMILIES, trt, use_family
@@ -14,6 +14,14 @@ from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason
 from edgekd_runtime.trt.inspected import engine_layers, engine_precisions, require_engine_precision
 from edgekd_runtime.trt.messages import Messages
 from edgekd_runtime.trt.timing import timing_cache_file
+
+FOR_TENSORRT = "write the one for TensorRT with `edgekd export RUN --precision int8 --target tensorrt`"
+
+
+def engine_folder(source: Path) -> Path:
+    """Where the engine of an ONNX file goes: beside its folder, named after it."""
+    home = source.resolve().parent
+    return home.with_name(f"{home.name.removesuffix(ENGINE_SOURCE)}-trt")
 
 
 def require_builder(family: str) -> str:
@@ -51,18 +59,20 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
     Raises:
         MissingError: If the family is not installed, or builds on a GPU and there is none.
         UsageError: If an option does not fit the family.
-        EdgeKDError: If the build fails, or a layer of the engine silently runs in FP32.
+        EdgeKDError: If the model is in another target's form, the build fails, or a layer of the engine silently runs in FP32.
     """
+    source = load_artifact(onnx_file)
+    if source.target == CPU:
+        raise EdgeKDError(f"{onnx_file} is INT8 in the form for CPUs, which TensorRT does not build; {FOR_TENSORRT}.")
     version = require_builder(family)
     cache = timing_cache_file(family, version, options.timing_cache)
-    source = load_artifact(onnx_file)
     plan = build_engine(onnx_file, source, options, progress, cache)
     layers, notes = _built_precisions(plan, source, family, options)
     with atomic(out / "model.engine") as temporary:
         temporary.write_bytes(plan)
     artifact = replace(
         source,
-        name=f"{source.name} {family}",
+        name=f"{source.name.removesuffix(ENGINE_SOURCE)} {family}",
         sha256=sha256(out / "model.engine"),
         source_sha256=source.sha256,
         engine={
