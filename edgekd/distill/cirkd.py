@@ -1,12 +1,14 @@
 """CIRKD, cross-image relational distillation (Yang et al. 2022): how pixels relate across the images of a batch, and to a memory."""
 
-from itertools import combinations_with_replacement, islice
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgekd.distill.device import may_look, one_hot, to_device
 from edgekd.distill.precision import float32, widened
 from edgekd.distill.reduce import gather_over_processes, masked_mean, process_rank, sum_over_processes, world_size
 from edgekd.distill.resize import labels_at
@@ -18,7 +20,8 @@ def cross_image_similarity(student_features: Tensor, teacher_features: Tensor, t
     """Mean over all B² image pairs of the KL between row-softmaxes of their cosine maps (Yang et al. 2022, eq. 4–6).
 
     Each map is made once for both orders of its pair, used for value and gradient, and dropped, so that memory grows with (h·w)²
-    and not with (B·h·w)². The images are those of all processes, which share the pairs out among them.
+    and not with (B·h·w)²; small maps go several pairs at a time. The images are those of all processes, which share the pairs out among
+    them.
 
     Args:
         student_features: B×A_s×h×w.
@@ -44,19 +47,20 @@ class _CrossImage(torch.autograd.Function):
         images, positions = s.shape[:2]
         gradient = torch.zeros_like(s)
         total = s.new_zeros(())
-        for i, j in islice(combinations_with_replacement(range(images), 2), process_rank(), None, world_size()):
+        at_once = max(1, _AT_ONCE[may_look(s)] // positions**2)
+        for first, second in islice(_pairs(images, at_once), process_rank(), None, world_size()):
             # cosines are at most 1, so one shifted exponential serves as softmax along rows and, for (j, i), along columns
-            of_s, of_t = ((f[i] @ f[j].mT).sub_(1).div_(temperature) for f in (s, t))
+            of_s, of_t = ((f[first] @ f[second].mT).sub_(1).div_(temperature) for f in (s, t))
             e_s, e_t = of_s.exp(), of_t.exp()
             surprise = of_t.sub_(of_s).mul_(e_t)
             inverse_s, inverse_t = s.new_zeros(()), s.new_zeros(())
-            for dim in (1,) if i == j else (1, 0):
+            for dim in (2,) if first == second else (2, 1):
                 sum_s, sum_t = e_s.sum(dim, keepdim=True), e_t.sum(dim, keepdim=True)
                 total += (surprise.sum(dim, keepdim=True) / sum_t + (sum_s / sum_t).log()).sum()
                 inverse_s, inverse_t = inverse_s + 1 / sum_s, inverse_t + 1 / sum_t
             slope = e_s.mul_(inverse_s).sub_(e_t.mul_(inverse_t))  # ∂KL/∂(similarity/τ)
-            gradient[i] += slope @ s[j]
-            gradient[j] += slope.mT @ s[i]
+            gradient[first] += slope @ s[second]
+            gradient[second] += slope.mT @ s[first]
         scale = 1 / (images**2 * positions)
         # DDP averages what the processes give, so each gives its images' part of the whole times their number
         gradient = sum_over_processes(gradient)[process_rank() * own :][:own] * (scale / temperature * world_size())
@@ -66,6 +70,18 @@ class _CrossImage(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
         return ctx.saved_tensors[0] * outputs[0], None, None
+
+
+_AT_ONCE = {True: 1 << 22, False: 1 << 26}
+"""Values of a similarity map that are in work together, by whether they lie on the CPU: on a GPU a launch costs more than memory."""
+
+
+def _pairs(images: int, at_once: int) -> Iterator[tuple[slice, slice]]:
+    """Every pair of images once, in runs of at most so many: image k of the first slice goes with image k of the second."""
+    for distance in range(images):
+        for start in range(0, images - distance, at_once):
+            stop = min(start + at_once, images - distance)
+            yield slice(start, stop), slice(start + distance, stop + distance)
 
 
 class Memory(nn.Module):
@@ -91,23 +107,60 @@ class Memory(nn.Module):
         self.register_buffer("queue", F.normalize(start, dim=2))
         self.register_buffer("pointer", torch.zeros(num_classes, dtype=torch.long))
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        self._steps: int | None = 0  # of `step`, on the host; None = to be read
+        self.register_load_state_dict_post_hook(_read_again)
 
     def generator(self) -> torch.Generator:
         """Of this step's draws."""
-        return torch.Generator().manual_seed(int(self.step))
+        if self._steps is None:
+            self._steps = int(self.step)
+        return torch.Generator().manual_seed(self._steps)
+
+    def advance(self) -> None:
+        """To the next step's draws."""
+        self.step += 1
+        self._steps = None if self._steps is None else self._steps + 1
 
     def sample(self) -> Tensor:
         """Contrasts, (C·drawn)×A."""
         chosen = torch.randperm(self.queue.shape[1], generator=self.generator())[: self.drawn]
-        return self.queue[:, chosen.to(self.queue.device)].flatten(0, 1)
+        return self.queue[:, to_device(chosen, self.queue.device)].flatten(0, 1)
 
     @torch.no_grad()
-    def push(self, index: int, entries: Tensor) -> None:
-        """Write entries n×A over the oldest of class `index`."""
-        size = self.queue.shape[1]
-        slots = (self.pointer[index] + torch.arange(len(entries), device=entries.device)) % size
-        self.queue[index, slots] = entries.to(self.queue.dtype)
-        self.pointer[index] = (self.pointer[index] + len(entries)) % size
+    def push(self, classes: Tensor, entries: Tensor, most: int, rows: Tensor | None = None) -> None:
+        """Write entries over the oldest of their classes, in the order given.
+
+        Every class writes as many slots as any could, those that it has no entry for with what is there: no class has to be counted on the
+        host.
+
+        Args:
+            classes: N; C = the entry goes nowhere.
+            entries: N×A, or what `rows` points into.
+            most: Entries that a class has at most.
+            rows: N, the row of each entry in `entries`; its own where absent.
+        """
+        count, size = self.queue.shape[:2]
+        most, device = min(most, size), entries.device
+        order = classes.argsort(stable=True)
+        ordered = classes[order]
+        sizes = one_hot(classes, count + 1).sum(0)
+        rank = torch.arange(len(classes), device=device) - (sizes.cumsum(0) - sizes)[ordered]
+        skipped = (sizes - most).clamp_min(0)  # a queue shorter than the entries keeps the latest
+        place = rank - skipped[ordered]
+        cell = torch.where((place >= 0) & (ordered < count), ordered * most + place, count * most)
+        source = torch.zeros(count * most + 1, dtype=torch.long, device=device)
+        source.scatter_(0, cell, order if rows is None else rows[order])
+        index, own = torch.arange(most, device=device), torch.arange(count, device=device)[:, None]
+        slots = (self.pointer[:, None] + skipped[:count, None] + index) % size
+        there = (index < sizes[:count, None].clamp_max(most))[..., None]
+        new = entries[source[:-1].view(count, most)].to(self.queue.dtype)
+        self.queue[own, slots] = torch.where(there, new, self.queue[own, slots])
+        self.pointer.copy_((self.pointer + sizes[:count]) % size)
+
+
+def _read_again(memory: Any, keys: object) -> None:
+    """After a checkpoint was loaded."""
+    memory._steps = None
 
 
 @float32
@@ -194,13 +247,26 @@ class CrossImageSimilarity(Transfer):
 
     @torch.no_grad()
     def _enqueue(self, features: Tensor, labels: Tensor) -> None:
-        generator = self.pixel_memory.generator()
-        for embedding, classes in zip(features.flatten(2).mT, labels.flatten(1), strict=True):
-            for index in classes[classes < len(self.pixel_memory.queue)].unique().tolist():
-                own = embedding[classes == index]
-                self.region_memory.push(index, F.normalize(own.mean(0, keepdim=True), dim=1))
-                # the class's own pixels: the public code permutes the image's instead
-                chosen = torch.randperm(len(own), generator=generator)[: self.pixels]
-                self.pixel_memory.push(index, own[chosen.to(own.device)])
-        self.pixel_memory.step += 1
-        self.region_memory.step += 1
+        """Of each image and class its mean goes into the region memory, some of its pixels into the pixel memory.
+
+        The class's own pixels: the public code permutes the image's instead.
+        """
+        images, count = len(labels), len(self.pixel_memory.queue)
+        pixels = features.flatten(2).mT.flatten(0, 1)
+        classes = labels.flatten(1).clamp(max=count)
+        member = one_hot(classes, count)
+        sums, sizes = member.mT.to(pixels) @ pixels.view(images, -1, pixels.shape[1]), member.sum(1)
+        means = F.normalize(sums / sizes[..., None].clamp_min(1), dim=2)
+        own = torch.arange(count, device=labels.device).expand(images, -1)
+        self.region_memory.push(torch.where(sizes > 0, own, count).flatten(), means.flatten(0, 1), images)
+
+        # image by image, class by class, in random order: the first of each class are its draw
+        keys = torch.rand(images, classes.shape[1], generator=self.pixel_memory.generator())
+        group = classes + (count + 1) * torch.arange(images, device=labels.device)[:, None]
+        order = (group.double() + to_device(keys, labels.device)).flatten().argsort()
+        group, sizes = group.flatten()[order], torch.cat([sizes, (classes == count).sum(1, keepdim=True)], 1).flatten()
+        rank = torch.arange(len(group), device=labels.device) - (sizes.cumsum(0) - sizes)[group]
+        drawn = torch.where(rank < self.pixels, group % (count + 1), count)
+        self.pixel_memory.push(drawn, pixels, images * self.pixels, order)
+        self.pixel_memory.advance()
+        self.region_memory.advance()

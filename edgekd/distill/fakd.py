@@ -11,26 +11,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.device import may_look
+from edgekd.distill.grouped import Grouped
 from edgekd.distill.precision import float32
 from edgekd.distill.resize import labels_at
 from edgekd.distill.statistics import ClassStatistics
 from edgekd.distill.transfer import NotNegative, Pair, Positive, Transfer, Widths
 
-_TINY = 1e-30
+_TINY, _TINIEST = 1e-30, 1e-300
 _CHUNK = 1 << 22
-
-
-def _sorted_by_class(labels: Tensor, num_classes: int) -> tuple[Tensor, list[int]]:
-    """Pixel order by class, ignored last, and how many each of the C+1 groups has."""
-    classes = labels.clamp(max=num_classes)
-    return classes.argsort(stable=True), torch.bincount(classes, minlength=num_classes + 1).tolist()
+_HEIGHT = {True: 128, False: 512}
+"""Pixels of a class that one product takes in, by whether the host may look: where it may not, a larger block costs fewer launches."""
 
 
 def _pair_variance(weight: Tensor, variance: Tensor) -> Tensor:
-    """Q[c, k] = (w_k − w_c)ᵀ Σ (w_k − w_c) of one class, C×C; Σ is A (diagonal) or A×A."""
-    gram = (weight * variance if variance.ndim == 1 else weight @ variance) @ weight.mT
-    diagonal = gram.diagonal()
-    return (diagonal[None] + diagonal[:, None] - gram - gram.mT).clamp_min(0)
+    """Q[y, c, k] = (w_k − w_c)ᵀ Σ_y (w_k − w_c), Y×C×C; Σ is Y×A (diagonal) or Y×A×A."""
+    gram = (weight * variance[:, None] if variance.ndim == 2 else weight @ variance) @ weight.mT
+    diagonal = gram.diagonal(dim1=1, dim2=2)
+    return (diagonal[:, None] + diagonal[:, :, None] - gram - gram.mT).clamp_min(0)
 
 
 @float32
@@ -39,7 +37,7 @@ def augmented_pixel_kd(
 ) -> Tensor:
     """FAKD's PD bound: mean_i Σ_c p_i^c · LSE_k[z_ik − z_ic + (λ/2)·Q_y[c, k]].
 
-    One GEMM a class present instead of M×C×C buffers: the exponentials of logits and of Q are separate factors.
+    One batched product over blocks of pixels of a class instead of M×C×C buffers: the exponentials of logits and of Q are separate factors.
 
     Args:
         student_logits: z, B×C×h×w, of the student's own classifier.
@@ -56,35 +54,43 @@ def augmented_pixel_kd(
     weight = weight.flatten(1)
     z = student_logits.permute(0, 2, 3, 1).reshape(-1, num_classes)
     p = F.softmax(teacher_logits, 1).permute(0, 2, 3, 1).reshape(-1, num_classes)
-    order, sizes = _sorted_by_class(labels_at(labels, student_logits.shape[-2:]).flatten(), num_classes)
-    z, p = z[order], p[order]
-    total = z.new_zeros(())
-    for index, (z_y, p_y) in enumerate(zip(z.split(sizes), p.split(sizes), strict=True)):
-        if len(z_y) == 0:
-            continue
-        if index == num_classes:
-            bound = z_y.logsumexp(1, keepdim=True)
-        else:
-            bound = _augmented_log_sum(z_y, strength / 2 * _pair_variance(weight, variance[index]))
-        total = total + (p_y * (bound - z_y)).sum()
-    return total / len(z)
+    classes = labels_at(labels, student_logits.shape[-2:]).flatten().clamp(max=num_classes)
+    grouped = Grouped(classes, num_classes + 1, _HEIGHT[may_look(classes)])
+    table = strength / 2 * _pair_variance(weight, variance[grouped.classes.clamp(max=num_classes - 1)])
+    table = table * (grouped.classes < num_classes).to(table)[:, None, None]  # ignored pixels get no correction
+    z, p = grouped.lay(z), grouped.lay(p)  # rows of padding have no probability, and so no part in the sum
+    return (p * (_augmented_log_sum(z, table[grouped.owner]) - z)).sum() / len(classes)
 
 
 def _augmented_log_sum(z: Tensor, table: Tensor) -> Tensor:
-    """Log Σ_k exp(z_ik + table[c, k]) for every row i and class c, M×C, as one product of exponentials.
+    """Log Σ_k exp(z_ik + table[c, k]) for every row i and class c of each block, blocks×M×C, as a product of exponentials.
 
-    Both factors are shifted by their row maxima. Where the product still underflows (maxima far apart), the entry is computed directly.
+    Both factors are shifted by their row maxima, so the product underflows where the maxima are far apart. Where the host may look, such
+    entries are computed directly. Elsewhere the product is in float64, which holds for distances up to 690; beyond, the larger of the terms
+    at the two maxima stands for the sum.
     """
-    row_max, table_max = z.detach().amax(1, keepdim=True), table.detach().amax(1)
-    product = torch.exp(z - row_max) @ torch.exp(table - table_max[:, None]).mT
+    row_max, table_max = z.detach().amax(2, keepdim=True), table.detach().amax(2, keepdim=True)
+    if not may_look(z):
+        return _in_float64(z, table, row_max, table_max)
+    product = torch.exp(z - row_max) @ torch.exp(table - table_max).mT
     low = product.detach() < _TINY
-    result = product.clamp_min(_TINY).log() + row_max + table_max
+    result = product.clamp_min(_TINY).log() + row_max + table_max.mT
     if bool(low.any()):
-        rows, columns = low.nonzero(as_tuple=True)
-        chunk = max(1, _CHUNK // z.shape[1])
-        direct = [(z[i] + table[c]).logsumexp(1) for i, c in zip(rows.split(chunk), columns.split(chunk), strict=True)]
-        result = result.index_put((rows, columns), torch.cat(direct))
+        places = low.nonzero(as_tuple=True)
+        chunk = max(1, _CHUNK // z.shape[2])
+        parts = zip(*(place.split(chunk) for place in places), strict=True)
+        result = result.index_put(places, torch.cat([(z[block, i] + table[block, c]).logsumexp(1) for block, i, c in parts]))
     return result
+
+
+def _in_float64(z: Tensor, table: Tensor, row_max: Tensor, table_max: Tensor) -> Tensor:
+    product = torch.exp((z - row_max).double()) @ torch.exp((table - table_max).double()).mT
+    low = product.detach() < _TINIEST
+    result = product.clamp_min(_TINIEST).log() + row_max + table_max.mT
+    rows, classes = z.shape[1], table.shape[1]
+    at_table_max = z.gather(2, table.detach().argmax(2)[:, None].expand(-1, rows, -1)) + table_max.mT
+    at_row_max = table.mT.gather(1, z.detach().argmax(2)[:, :, None].expand(-1, -1, classes)) + row_max
+    return torch.where(low, torch.maximum(at_table_max, at_row_max).double(), result).to(z.dtype)
 
 
 @float32

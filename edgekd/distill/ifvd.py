@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.device import one_hot
 from edgekd.distill.precision import float32
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Pair, Transfer, Widths
@@ -32,7 +33,7 @@ def _centre_cosine(features: Tensor, classes: Tensor, num_classes: int) -> Tenso
     valid = classes < num_classes
     slot = classes.clamp_max(num_classes)[..., None].expand_as(pixels)
     sums = torch.zeros(len(pixels), num_classes + 1, pixels.shape[2], dtype=pixels.dtype, device=pixels.device).scatter_add(1, slot, pixels)
-    counts = F.one_hot(classes.clamp_max(num_classes), num_classes + 1).sum(1)[..., None]
+    counts = one_hot(classes.clamp_max(num_classes), num_classes + 1).sum(1)[..., None]
     centres = (sums / (counts + 1e-6)).gather(1, slot)
     return F.cosine_similarity(pixels, torch.where(valid[..., None], centres, pixels), dim=2)
 

@@ -76,7 +76,7 @@ class LabelAssisted(Objective):
         normal = self.student.normalize(image)
         outputs, parts = [], []
         for _ in range(2):
-            noised = self.noiser(labels, sample_seed(len(labels), labels.device))
+            noised = self.noiser(labels, sample_seed(len(labels)))
             outputs.append(self.student(with_label(normal, noised)))
             parts.append(self.supervise(outputs[-1], None, labels, progress))
         first, second = (output.logits for output in outputs)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.device import may_look
 from edgekd.distill.precision import float32
-from edgekd.distill.reduce import kth_smallest, masked_mean, sum_over_processes, weighted_mean, world_size
+from edgekd.distill.reduce import kth_of_counted, kth_smallest, masked_mean, sum_over_processes, weighted_mean, world_size
 from edgekd.distill.resize import upsample
 from edgekd_runtime.classes import IGNORE
 
@@ -102,9 +103,12 @@ def hard_from_loss(loss: Tensor, valid: Tensor, threshold: float, min_kept: int)
     hard = valid & (probability <= threshold)
     if not min_kept:
         return hard
-    found, there = sum_over_processes(torch.stack([hard.sum(), valid.sum()])).tolist()
-    kept = min(min_kept * world_size(), there)
-    if found < kept:
+    counts, most = sum_over_processes(torch.stack([hard.sum(), valid.sum()])), min_kept * world_size()
+    if not may_look(loss):
+        kth = kth_of_counted(probability, valid, counts[1].clamp_max(most), most)
+        return valid & (probability <= kth.clamp_min(threshold))  # the threshold itself where enough are below it
+    found, there = counts.tolist()
+    if found < (kept := min(most, there)):
         hard = valid & (probability <= kth_smallest(probability[valid], kept).clamp_min(threshold))
     return hard
 
@@ -120,6 +124,7 @@ def relative_difficulty_loss(
     class_weights: Tensor | None = None,
     reduction: Literal["kept", "all"] = "kept",
     divisor: Literal["pixels", "weights"] = "pixels",
+    teacher_hard: Tensor | None = None,
 ) -> Tensor:
     """TSE: cross entropy over the pixels that are hard for the student, or the teacher, as `mode` combines them.
 
@@ -133,21 +138,27 @@ def relative_difficulty_loss(
         class_weights: Of the cross entropy, length C.
         reduction: ``kept`` is the mean over the chosen pixels (public code), ``all`` over B·H·W (paper).
         divisor: Of the mean over the chosen pixels: their number, or the sum of their class weights (public code).
+        teacher_hard: The teacher's `hard_pixels`, where they are known already.
 
     Returns:
         Scalar; 0 for an empty choice.
     """
     labels = labels.long()
     loss = pixel_cross_entropy(student_logits, labels)
-    chosen = difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept)
+    chosen = difficulty_mask(loss, teacher_logits, labels, mode, threshold, min_kept, teacher_hard)
     weights = class_weights_at(labels, class_weights, loss)
     if reduction == "all":
         return torch.where(chosen, weights * loss, torch.zeros_like(loss)).mean()
     return weighted_mean(loss, weights * chosen) if divisor == "weights" else masked_mean(weights * loss, chosen)
 
 
-def difficulty_mask(loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: Mode, threshold: float, min_kept: int) -> Tensor:
+def difficulty_mask(
+    loss: Tensor, teacher_logits: Tensor, labels: Tensor, mode: Mode, threshold: float, min_kept: int, teacher_hard: Tensor | None = None
+) -> Tensor:
     """TSE's choice of pixels, bool B×H×W, from the student's unweighted `pixel_cross_entropy`."""
     student_hard = hard_from_loss(loss, labels < teacher_logits.shape[1], threshold, min_kept)
-    teacher_hard = student_hard if mode == "ohem" else hard_pixels(teacher_logits, labels, threshold, min_kept)
+    if mode == "ohem":
+        return student_hard
+    if teacher_hard is None:
+        teacher_hard = hard_pixels(teacher_logits, labels, threshold, min_kept)
     return MODES[mode](student_hard, teacher_hard)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -63,6 +64,25 @@ def gather_over_processes(value: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def kth_of_counted(values: Tensor, counted: Tensor, k: Tensor, most: int) -> Tensor:
+    """The k-th smallest of all processes' values that are `counted`, without a look at any; infinite where fewer are.
+
+    A sort: on a GPU it is 20 times faster than a selection of one.
+
+    Args:
+        values: Any shape.
+        counted: Bool, of that shape.
+        k: Whole number from 1 to `most`, on the device.
+        most: Bound of k that the host knows.
+    """
+    ordered = values.masked_fill(~counted, float("inf")).flatten().sort().values
+    if world_size() > 1:
+        kept = values.new_full((most,), float("inf"))
+        kept[: min(most, len(ordered))] = ordered[:most]
+        ordered = gather_over_processes(kept).sort().values
+    return ordered.gather(0, (k - 1).clamp(0, len(ordered) - 1).view(1))[0]
+
+
 def kth_smallest(values: Tensor, k: int) -> Tensor:
     """The k-th smallest of all processes' values, 1 ≤ k ≤ their number. A selection: nothing is sorted whole."""
     if world_size() > 1:
@@ -73,14 +93,22 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
     return values.kthvalue(k).values
 
 
-def sample_seed(images: int, device: torch.device) -> int:
-    """A seed for the first of this process's `images`, the next one's is one more: equal however a batch is dealt out."""
+def sample_seed(images: int) -> int:
+    """A seed for the first of this process's `images`, the next one's is one more: equal however a batch is dealt out.
+
+    It is drawn and shared on the hosts, so that no GPU has to be waited for.
+    """
     seed = torch.randint(2**62, ())
     if world_size() > 1:
-        seed = seed.to(device)
-        dist.broadcast(seed, 0)
+        dist.broadcast(seed, 0, group=_hosts())
         return int(seed) + process_rank() * images
     return int(seed)
+
+
+@lru_cache(maxsize=1)
+def _hosts() -> dist.ProcessGroup | None:
+    """A group that shares values in the hosts' memory; every process asks for it at the same moment."""
+    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")  # type: ignore[return-value]
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

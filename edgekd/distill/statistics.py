@@ -2,9 +2,13 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgekd.distill.device import one_hot
+from edgekd.distill.grouped import Grouped
 from edgekd.distill.reduce import sum_over_processes
+
+_HEIGHT = 1024
+"""Rows of a class that one product of a full covariance takes in."""
 
 
 class ClassStatistics(nn.Module):
@@ -47,7 +51,7 @@ class ClassStatistics(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             features = features.detach().to(self.mean.dtype)
             # a one-hot product is one GEMM, and unlike index_add the same from run to run on CUDA
-            member = F.one_hot(labels.clamp(max=classes), classes + 1)[:, :classes].to(features)
+            member = one_hot(labels, classes).to(features)
             count = sum_over_processes(member.sum(0, dtype=torch.float64))
             mean = sum_over_processes(member.mT @ features) / count.clamp_min(1).to(features)[:, None]
             spread = sum_over_processes(self._squares(features, labels, member, mean))
@@ -55,15 +59,15 @@ class ClassStatistics(nn.Module):
 
     def _squares(self, features: Tensor, labels: Tensor, member: Tensor, mean: Tensor) -> Tensor:
         """Sums of centred squares a class."""
-        valid = labels < len(self.count)
-        centred = features[valid] - mean[labels[valid]]
+        classes = len(self.count)
+        valid = (labels < classes)[:, None]
+        centred = torch.where(valid, features - mean[labels.clamp_max(classes - 1)], torch.zeros_like(features))
         if not self.full:
-            return member[valid].mT @ centred.square()
-        squares = torch.zeros_like(self.variance)
-        for index in labels[valid].unique():
-            own = centred[labels[valid] == index]
-            squares[index] = own.mT @ own
-        return squares
+            return member.mT @ centred.square()
+        grouped = Grouped(labels.clamp_max(classes), classes + 1, _HEIGHT)
+        blocks = grouped.lay(centred)
+        squares = self.variance.new_zeros(classes + 1, *self.variance.shape[1:])
+        return squares.index_copy(0, grouped.classes, grouped.total(blocks.mT @ blocks))[:classes]
 
     def _merge(self, count: Tensor, mean: Tensor, squares: Tensor) -> None:
         shape = (-1, 1, 1) if self.full else (-1, 1)

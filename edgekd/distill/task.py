@@ -1,6 +1,7 @@
 """The supervised loss, with the pixels' weights: plain, the model's hard pixels, or RDD's relative difficulty."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from edgekd.distill.rdd import (
     agreement_loss,
     class_weights_at,
     hard_from_loss,
+    hard_pixels,
     pixel_cross_entropy,
     relative_difficulty_loss,
     teacher_agreement,
@@ -21,6 +23,20 @@ from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError
 
 Parts = dict[str, Tensor]
+
+
+class Shared(NamedTuple):
+    """What a weighting computes once a step for both heads.
+
+    Attributes:
+        agreement: TFE's map, B×H×W.
+        hard: The teacher's hard pixels, bool B×H×W.
+        hard_of: The logits that they are of.
+    """
+
+    agreement: Tensor | None = None
+    hard: Tensor | None = None
+    hard_of: Tensor | None = None
 
 
 class TaskLoss(nn.Module, ABC):
@@ -77,12 +93,12 @@ class TaskLoss(nn.Module, ABC):
         }
         return parts | {"dice": self.recipe.dice * dice_loss(student.logits, labels)} if self.recipe.dice else parts
 
-    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Tensor | None:
+    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Shared:
         """What both heads share in a step."""
-        return None
+        return Shared()
 
     @abstractmethod
-    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Shared, progress: float) -> Tensor:
         """Logits B×C×h×w of a head → scalar."""
 
 
@@ -94,7 +110,7 @@ def _images(output: SegOutput, start: int, count: int) -> SegOutput:
 class PlainTask(TaskLoss):
     """The mean over labelled pixels; with class weights the weighted mean, as `torch.nn.CrossEntropyLoss` has it."""
 
-    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Shared, progress: float) -> Tensor:
         loss = pixel_cross_entropy(logits, labels)
         return weighted_mean(loss, class_weights_at(labels, self.class_weights, loss) * self.choose(loss, labels))
 
@@ -113,21 +129,31 @@ class HardTask(PlainTask):
 class DifficultyTask(TaskLoss):
     """RDD: the TFE map for the first part of the run, then the TSE mask, or a blend of both."""
 
-    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Tensor | None:
-        if teacher is None or not (progress < self.recipe.warmup or self.recipe.blend):
-            return None
-        size = (labels.shape[-2], labels.shape[-1])
+    def prepare(self, teacher: SegOutput | None, labels: Tensor, progress: float) -> Shared:
+        if teacher is None:
+            return Shared()
+        recipe, warm = self.recipe, progress < self.recipe.warmup
+        agreement = self.agreement(teacher, labels) if warm or recipe.blend else None
+        hard = None
+        if not warm and recipe.mode != "ohem":
+            hard = hard_pixels(teacher.logits, labels, recipe.threshold, recipe.min_kept * len(labels))
+        return Shared(agreement, hard, teacher.logits)
+
+    def agreement(self, teacher: SegOutput, labels: Tensor) -> Tensor:
+        """TFE's weight of every pixel, B×H×W."""
         if self.recipe.difficulty_map == "confidence":
             return torch.exp(-pixel_cross_entropy(teacher.logits, labels))
         if teacher.aux_logits is None:
             raise UsageError(MISSING_MAP)
-        return teacher_agreement(teacher.logits, teacher.aux_logits, size, self.recipe.kl)
+        return teacher_agreement(teacher.logits, teacher.aux_logits, (labels.shape[-2], labels.shape[-1]), self.recipe.kl)
 
-    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Tensor | None, progress: float) -> Tensor:
+    def reduce(self, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, shared: Shared, progress: float) -> Tensor:
         if teacher_logits is None:
             raise UsageError("RDD's task weighting needs a teacher; use `edgekd distill` with one.")
         recipe, code = self.recipe, self.recipe.class_weighting == "code"
-        tfe = agreement_loss(logits, shared, labels, None if code else self.class_weights) if shared is not None else None
+        tfe = None
+        if shared.agreement is not None:
+            tfe = agreement_loss(logits, shared.agreement, labels, None if code else self.class_weights)
         if tfe is not None and progress < recipe.warmup:
             return tfe
         tse = relative_difficulty_loss(
@@ -140,6 +166,7 @@ class DifficultyTask(TaskLoss):
             class_weights=self.class_weights,
             reduction=recipe.reduction,
             divisor="weights" if code else "pixels",
+            teacher_hard=shared.hard if teacher_logits is shared.hard_of else None,
         )
         if tfe is None:
             return tse

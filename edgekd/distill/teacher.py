@@ -48,7 +48,7 @@ class Teacher:
         """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride, in the student's classes that it has."""
         normal = self.model.normalize(image)
         if self.noiser is not None:
-            normal = with_label(normal, self.noiser(labels, sample_seed(len(labels), labels.device)))
+            normal = with_label(normal, self.noiser(labels, sample_seed(len(labels))))
         if self.scale != 1:
             normal = F.interpolate(normal, scale_factor=self.scale, mode="bilinear", align_corners=False, antialias=self.scale < 1)
         output = look_through(self.model, normal, self.window) if self.window else self.model(normal)

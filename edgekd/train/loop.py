@@ -21,7 +21,7 @@ from edgekd.distill.reduce import sum_over_processes
 from edgekd.distill.task import Parts
 from edgekd.models import Network, NetworkFile, save_network
 from edgekd.runs import Run
-from edgekd.train.average import moving_average
+from edgekd.train.average import MovingAverage
 from edgekd.train.batch_norm import freeze, freeze_batch_norm, synchronise_batch_norm
 from edgekd.train.evaluate import evaluate
 from edgekd.train.fake_quant import quantise_while_training
@@ -85,7 +85,7 @@ class Trainer:
         if len(optimizers) > 1 and self.train.precision == "16":
             raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
-        self.average = moving_average(self.student, self.train.ema) if self.train.ema else None
+        self.average = MovingAverage(self.student, self.train.ema) if self.train.ema else None
         self._writer: Any = None
 
     @property
@@ -159,7 +159,7 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-        totals: dict[str, float] = {}
+        losses: list[Tensor] = []
         waited = 0.0
         for micro in range(self.train.accumulate):
             begin = time.perf_counter()
@@ -170,11 +170,7 @@ class Trainer:
                 image = image.to(memory_format=self.memory_format)
                 parts: Parts = self.module(image, labels.long(), self.state.step / self.train.steps)
                 values = torch.stack(list(parts.values())) / self.train.accumulate
-                # the mean over processes: all of them log it, and all of them stop at a NaN of one
-                means = (sum_over_processes(values) / self.fabric.world_size).tolist()
-                for name, value in zip(parts, means, strict=True):
-                    totals[name] = totals.get(name, 0.0) + value
-                self._check_finite(totals)
+                losses.append(values.detach())
                 self.fabric.backward(values.sum())
         for optimizer in self.optimizers:
             if self.train.clip_norm is not None and optimizer is self.optimizers[0]:
@@ -183,6 +179,11 @@ class Trainer:
             optimizer.zero_grad()
         if self.average is not None:
             self.average.update_parameters(self.student)
+        # the mean over processes: all of them log it, and all of them stop at a NaN of one. The only look at the device in a step, when
+        # it has all its work: until then it never waits for this process
+        means = sum_over_processes(torch.stack(losses).double().sum(0)) / self.fabric.world_size
+        totals = dict(zip(parts, means.tolist(), strict=True))
+        self._check_finite(totals)
         return totals, waited
 
     def _check_finite(self, parts: dict[str, float]) -> None:

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.train.average import moving_average
+from edgekd.train.average import MovingAverage
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.999])
 def test_follows_weights_and_statistics_by_the_recursion(decay):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    average = moving_average(model, decay)
+    average = MovingAverage(model, decay)
     expected = None
     for step in range(30):
         with torch.no_grad():
@@ -29,7 +29,7 @@ def test_follows_weights_and_statistics_by_the_recursion(decay):
 def test_a_short_run_forgets_its_first_weights():
     """Without the warm-up 0.999^100 = 90 % of what is kept would be the weights before training."""
     model = nn.Linear(1, 1, bias=False)
-    average = moving_average(model, 0.999)
+    average = MovingAverage(model, 0.999)
     for value in [1.0] + [0.0] * 100:
         nn.init.constant_(model.weight, value)
         average.update_parameters(model)
