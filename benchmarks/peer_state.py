@@ -137,16 +137,17 @@ class CrossImage:
         return loss
 
     def remember(self, teacher: Tensor, labels: Tensor) -> None:
-        """So many pixels of each class and image, and their mean, over the oldest entries."""
-        generator = torch.Generator().manual_seed(self.steps)
-        for image, classes in zip(teacher, labels, strict=True):
+        """So many pixels of each class and image, and their mean, over the oldest entries; those of the smallest random numbers."""
+        draws = torch.rand(len(labels), labels[0].numel(), generator=torch.Generator().manual_seed(self.steps)).view(labels.shape)
+        for image, classes, draw in zip(teacher, labels, draws, strict=True):
             for k in sorted({int(y) for y in classes.flatten() if y < len(self.pixels)}):
-                own = [image[:, i, j] for i, j in (classes == k).nonzero().tolist()]
+                places = sorted((classes == k).nonzero().tolist(), key=lambda place: float(draw[tuple(place)]))
+                own = [image[:, i, j] for i, j in places]
                 mean = torch.stack(own).mean(0)
                 self.regions[k][self.next_region[k]] = mean / mean.norm()
                 self.next_region[k] = (self.next_region[k] + 1) % len(self.regions[k])
-                for index in torch.randperm(len(own), generator=generator)[: self.m.pixels].tolist():
-                    self.pixels[k][self.next_pixel[k]] = own[index]
+                for entry in own[: self.m.pixels]:
+                    self.pixels[k][self.next_pixel[k]] = entry
                     self.next_pixel[k] = (self.next_pixel[k] + 1) % len(self.pixels[k])
         self.steps += 1
 

@@ -112,7 +112,7 @@ class Memory(nn.Module):
 
     def generator(self) -> torch.Generator:
         """Of this step's draws."""
-        if self._steps is None:
+        if self._steps is None or may_look(self.step):
             self._steps = int(self.step)
         return torch.Generator().manual_seed(self._steps)
 

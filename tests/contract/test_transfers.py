@@ -233,15 +233,15 @@ def test_every_loss_agrees_with_its_independent_evaluation(case, peers):
 # ---- a line of state or schedule that does nothing is noticed ----
 
 
-def forgets(length, self, index, entries, push=Memory.push):
+def forgets(length, self, *given, push=Memory.push):
     """A queue of that length takes nothing in."""
     if self.queue.shape[1] != length:
-        push(self, index, entries)
+        push(self, *given)
 
 
-def stands_still(self, index, entries, push=Memory.push):
+def stands_still(self, *given, push=Memory.push):
     """Every entry goes to the first slots."""
-    push(self, index, entries)
+    push(self, *given)
     self.pointer.zero_()
 
 
@@ -297,14 +297,14 @@ MUTATIONS = {
         "memory_similarity",
         lambda *a, loss=cirkd.memory_similarity: loss(*a[:5]),
     ),
-    "LAD: noise is drawn once": (fresh_noise, objective, "sample_seed", lambda images, device: 1),
+    "LAD: noise is drawn once": (fresh_noise, objective, "sample_seed", lambda images: 1),
     "LAD: the images share their noise": (
         fresh_noise,
         LabelNoiser,
         "forward",
         lambda self, labels, seed, draw=LabelNoiser.forward: draw(self, labels[:1], seed).expand(len(labels), -1, -1, -1),
     ),
-    "RDD: no warm-up": (of_loss("rdd"), DifficultyTask, "prepare", lambda self, teacher, labels, progress: None),
+    "RDD: no warm-up": (of_loss("rdd"), DifficultyTask, "prepare", lambda self, teacher, labels, progress: task_file.Shared()),
     "RDD: min_kept of the batch": (of_loss("rdd"), task_file, "relative_difficulty_loss", whole_batch),
     "adversarial: the student learns nothing": (
         of_loss("adversarial"),
