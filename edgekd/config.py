@@ -257,6 +257,25 @@ class TransferRecipe(BaseModel):
         return dict(self.model_extra or {})
 
 
+class SpeedRecipe(Strict):
+    """What makes a step quicker on a GPU and changes its numbers by rounding at most.
+
+    Attributes:
+        cudnn_benchmark: Let cuDNN time its algorithms for each shape once. Which is the fastest may differ from run to run, and with it the
+            last bits: ``false`` for runs that are compared bit by bit.
+        tf32: TF32 in convolutions and matrix products; None = PyTorch's default, convolutions only.
+        fold_teacher: The frozen teacher's batch norm becomes part of its convolutions; None = on a GPU, for the project's own networks.
+        bf16_teacher: The frozen teacher's weights are kept in bf16; None = as `fold_teacher`, if `precision` is ``bf16``.
+        compile: What `torch.compile` compiles: ``none``, ``teacher``, ``student`` or ``both``; a minute or more at the start.
+    """
+
+    cudnn_benchmark: bool = True
+    tf32: bool | None = None
+    fold_teacher: bool | None = None
+    bf16_teacher: bool | None = None
+    compile: Literal["none", "teacher", "student", "both"] = "none"
+
+
 class TrainRecipe(Strict):
     """The training loop.
 
@@ -284,6 +303,7 @@ class TrainRecipe(Strict):
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: Processes on this machine (torchrun's number is taken where it launched us).
         num_nodes: Machines.
+        speed: What makes a step quicker on a GPU.
     """
 
     steps: int = Field(40_000, ge=1)
@@ -310,6 +330,7 @@ class TrainRecipe(Strict):
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1)
     num_nodes: int = Field(1, ge=1)
+    speed: SpeedRecipe = SpeedRecipe()
 
 
 class Recipe(Strict):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edgekd.config import Recipe, TaskRecipe
+from edgekd.config import Recipe, SpeedRecipe, TaskRecipe
 from edgekd.distill.registry import transfer_class
 from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run, open_run
@@ -102,7 +102,8 @@ def with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
 def essence(recipe: Recipe) -> Recipe:
     """The recipe without what does not change its result."""
     data = recipe.data.model_copy(update={"workers": None})
-    train = recipe.train.model_copy(update={"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto"})
+    same = {"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto", "speed": SpeedRecipe()}
+    train = recipe.train.model_copy(update=same)
     return recipe.model_copy(update={"data": data, "train": train})
 
 

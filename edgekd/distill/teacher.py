@@ -36,12 +36,19 @@ class Teacher:
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.noiser, self.classes, self.scale, self.window = noiser, classes, scale, window
+        self.dtype = torch.float32
         if not needs_auxiliary:
             self.model.drop_auxiliary()
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
         """Move the weights."""
         self.model = self.model.to(device=device).to(memory_format=memory_format)
+
+    def to_bf16(self) -> None:
+        """Keep the weights in bf16, as autocast would cast them at every step; images are normalised in float32 as before."""
+        mean, std = self.model.mean, self.model.std
+        self.model.to(torch.bfloat16)
+        self.model.mean, self.model.std, self.dtype = mean, std, torch.bfloat16
 
     @torch.no_grad()
     def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:
@@ -51,6 +58,7 @@ class Teacher:
             normal = with_label(normal, self.noiser(labels, sample_seed(len(labels))))
         if self.scale != 1:
             normal = F.interpolate(normal, scale_factor=self.scale, mode="bilinear", align_corners=False, antialias=self.scale < 1)
+        normal = normal.to(self.dtype)
         output = look_through(self.model, normal, self.window) if self.window else self.model(normal)
         return output if self.classes is None else self.classes.teacher(output)
 

@@ -28,6 +28,7 @@ from edgekd.train.fake_quant import quantise_while_training
 from edgekd.train.interrupt import asked_to_end
 from edgekd.train.optimizers import build_optimizers
 from edgekd.train.schedule import lr_factor
+from edgekd.train.speed import quicken, set_libraries
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
 
@@ -79,6 +80,8 @@ class Trainer:
                 freeze(part)
         if isinstance(objective, Distillation):
             objective.teacher.to(fabric.device, self.memory_format)
+        set_libraries(self.train.speed, fabric.device)
+        quicken(objective, self.train, fabric.device)
         self.objective = objective.to(memory_format=self.memory_format)
         self.student: Network = objective.student
         optimizers = build_optimizers(objective, self.train)
