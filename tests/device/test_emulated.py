@@ -12,6 +12,7 @@ import pytest
 
 from edgekd.device import write_bundle
 from edgekd.export.onnx import write_onnx
+from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import load_graph
 from edgekd_calib.quantize import kept_by_design, quantize
 from edgekd_runtime.artifact import Artifact
@@ -37,20 +38,24 @@ np.savez(out, **{{name: np.stack([session.class_map(image) for image in np.load(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One network as ``export/fp32`` and ``export/int8``, and images that it sees."""
+    """One network as ``export/fp32`` and in both forms of INT8, and images that it sees."""
     path = tmp_path_factory.mktemp("emulated")
-    for name in ("fp32", "int8"):
+    forms = {"int8": FORMS["cpu"], "int8-trt-source": FORMS["tensorrt"]}
+    for name in ("fp32", *forms):
         (path / "export" / name).mkdir(parents=True)
-    full, low = (path / "export" / name / "model.onnx" for name in ("fp32", "int8"))
+    full = path / "export/fp32/model.onnx"
     images = noise(4, SIZE)
     write_onnx(settled("lraspp-mobilenetv3_small_050", SIZE, output_stride=16), SIZE, "classes", full, {})
     model = load_graph(full)
-    onnx.save(quantize(model, table_of(model, images), weight_bits=7), low)
     classes = ClassSet(tuple("abcde"), default_palette(5))
     artifact = Artifact("m fp32", "m", "none", SIZE, "classes", "fp32", classes, (0.5,) * 3, (0.5,) * 3, 18, sha256(full), "source")
     artifact.save(full.parent)
     kept = {"kept": kept_by_design(model.graph)}
-    replace(artifact, name="m int8", precision="int8", sha256=sha256(low), reduction=kept).save(low.parent)
+    for name, form in forms.items():
+        low = path / "export" / name / "model.onnx"
+        onnx.save(quantize(model, table_of(model, images), form), low)
+        about = replace(artifact, name=f"m {name}", precision="int8", target=form.target, sha256=sha256(low), reduction=kept)
+        about.save(low.parent)
     np.save(path / "images.npy", np.concatenate(images))
     return path
 
@@ -71,7 +76,7 @@ def arm():
 
 
 def class_maps(folder, python, environment=None):
-    files = sorted(folder.glob("export/*/model.onnx"))
+    files = [folder / "export" / name / "model.onnx" for name in ("fp32", "int8")]
     command = [*python, "-c", CLASS_MAPS, folder / "images.npy", folder / "maps.npz", *files]
     done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
