@@ -83,6 +83,40 @@ def correlation_kd(z: Tensor, t: Tensor, inter: float = 1.0, intra: float = 1.0)
     return inter * pixels + intra * classes
 
 
+def boundary_kd(z: Tensor, t: Tensor, labels: Tensor, edge: float, body: float) -> Tensor:
+    """BPKD: dilation minus erosion of every class's own mask, 7 by 7 pixels, then its edge class by class and its body as CWD."""
+    edges, bodies = [], []
+    for image_z, image_t, image_labels in zip(z, t, labels, strict=True):
+        masks = []
+        for k in range(len(image_z)):
+            own = (image_labels == k).to(z)[None]
+            border = F.max_pool2d(own, 7, 1, 3) + F.max_pool2d(-own, 7, 1, 3)
+            masks.append(F.adaptive_avg_pool2d(border * (image_labels < len(image_z)), z.shape[-2:])[0])
+        mask = torch.stack(masks)
+        q, p = ((x * mask).softmax(0) for x in (image_z, image_t))
+        divergence = (p * (p / q).log()).sum(0)
+        edges += [(divergence * own).sum() / own.sum() for own in mask if own.any()]
+        bodies.append(channel_kd((image_z * (1 - mask))[None], (image_t * (1 - mask))[None], 1.0))
+    return edge * torch.stack(edges).mean() + body * torch.stack(bodies).mean()
+
+
+def dense_contrast(s: Tensor, t: Tensor, groups: int, side: int, temperature: float) -> Tensor:
+    """Af-DCD: patch after patch, each sample of the student against its positive and its negatives."""
+    losses = []
+    for image_s, image_t in zip(s, t, strict=True):
+        for top in range(0, s.shape[-2] - side + 1, side):
+            for left in range(0, s.shape[-1] - side + 1, side):
+                places = [(top + y, left + x) for y in range(side) for x in range(side)]
+                for y, x in places:
+                    mine = image_s[:, y, x].chunk(groups)
+                    for k, sample in enumerate(mine):
+                        positive = -(sample - image_t[:, y, x].chunk(groups)[k]).abs().sum() / temperature
+                        others = [image_t[:, v, u].chunk(groups)[j] for v, u in places for j in range(groups) if j != k]
+                        negative = -(sample - torch.stack(others)).abs().sum(1) / temperature
+                        losses.append(torch.cat([positive[None], negative]).logsumexp(0) - positive)
+    return groups * torch.stack(losses).mean()
+
+
 def resized(logits: Tensor, labels: Tensor) -> Tensor:
     """Probabilities at label size."""
     return F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=True).softmax(1)

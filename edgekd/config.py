@@ -300,6 +300,7 @@ class TrainRecipe(Strict):
         val_every: Steps between validations; None = five in a run.
         save_minutes: Minutes after which the state is saved even if no validation came, which always saves it.
         log_every: Steps between log lines.
+        log: Where the numbers go besides `metrics.jsonl`: ``tensorboard`` (files in the run folder), ``wandb`` or ``mlflow``.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: Processes on this machine (torchrun's number is taken where it launched us).
         num_nodes: Machines.
@@ -327,6 +328,7 @@ class TrainRecipe(Strict):
     val_every: int | None = Field(None, ge=1)
     save_minutes: float = Field(10.0, gt=0)
     log_every: int = Field(10, ge=1)
+    log: Literal["tensorboard", "wandb", "mlflow"] = "tensorboard"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1)
     num_nodes: int = Field(1, ge=1)

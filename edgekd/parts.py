@@ -102,7 +102,15 @@ def with_teacher_run(recipe: Recipe, run: Path) -> Recipe:
 def essence(recipe: Recipe) -> Recipe:
     """The recipe without what does not change its result."""
     data = recipe.data.model_copy(update={"workers": None})
-    same = {"log_every": 1, "save_minutes": 10.0, "devices": 1, "num_nodes": 1, "accelerator": "auto", "speed": SpeedRecipe()}
+    same = {
+        "log_every": 1,
+        "log": "tensorboard",
+        "save_minutes": 10.0,
+        "devices": 1,
+        "num_nodes": 1,
+        "accelerator": "auto",
+        "speed": SpeedRecipe(),
+    }
     train = recipe.train.model_copy(update=same)
     return recipe.model_copy(update={"data": data, "train": train})
 

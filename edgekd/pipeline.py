@@ -24,6 +24,7 @@ from edgekd.train.difficulty import dump_difficulty
 from edgekd.train.evaluate import best_device
 from edgekd.train.launch import launch
 from edgekd.train.loop import State, Trainer
+from edgekd.train.tracker import check_tracker
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -109,6 +110,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
         EdgeKDError: What went wrong, in a sentence.
     """
     check_task(recipe)
+    check_tracker(recipe.train.log)
     layouts = open_split(recipe, recipe.data.train), open_split(recipe)
     run = Run(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):

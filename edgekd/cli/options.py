@@ -49,6 +49,7 @@ recipe_options = option_group(
     click.option("--seed", type=click.IntRange(min=0), help="Of weights, order, augmentation and noise."),
     click.option("--devices", type=click.IntRange(min=1), help="Processes on this machine."),
     click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the training."),
+    click.option("--log", type=click.Choice(["tensorboard", "wandb", "mlflow"]), help="Tracker that records losses and scores."),
     click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated."),
 )
 
@@ -134,6 +135,7 @@ def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> "Recipe":
         "train.seed": options["seed"],
         "train.devices": options["devices"],
         "train.precision": options["precision"],
+        "train.log": options["log"],
     }
     overrides = [_nested(key, value) for key, value in flags.items() if value is not None]
     return load_recipe(options["recipe"], [*pieces, *overrides, *(assignment(text) for text in options["assignments"])])

@@ -3,7 +3,9 @@
 Logits are B×C×h×w, features B×A×h×w, labels B×H×W with 255 = ignore.
 """
 
+from edgekd.distill.afdcd import dense_contrast
 from edgekd.distill.at import attention_transfer
+from edgekd.distill.bpkd import boundary_kd
 from edgekd.distill.cirkd import cross_image_similarity, memory_similarity
 from edgekd.distill.cwd import channel_kd
 from edgekd.distill.dice import dice_loss
@@ -24,9 +26,11 @@ __all__ = [
     "attention_transfer",
     "augmented_channel_kd",
     "augmented_pixel_kd",
+    "boundary_kd",
     "channel_kd",
     "correlation_kd",
     "cross_image_similarity",
+    "dense_contrast",
     "dice_loss",
     "double_similarity",
     "hard_pixels",

@@ -9,7 +9,9 @@ from pydantic import create_model
 
 from edgekd.config import Strict, TransferRecipe, validate
 from edgekd.distill.adversarial import Adversarial
+from edgekd.distill.afdcd import DenseContrast
 from edgekd.distill.at import AttentionTransfer
+from edgekd.distill.bpkd import BoundaryKD
 from edgekd.distill.cirkd import CrossImageSimilarity
 from edgekd.distill.cwd import ChannelKD
 from edgekd.distill.dist import CorrelationKD
@@ -36,6 +38,8 @@ TRANSFERS: dict[str, type[Transfer]] = {
     "dsd": DoubleSimilarity,
     "fitnet": FitNet,
     "dist": CorrelationKD,
+    "bpkd": BoundaryKD,
+    "afdcd": DenseContrast,
     "adversarial": Adversarial,
 }
 

@@ -29,6 +29,7 @@ from edgekd.train.interrupt import asked_to_end
 from edgekd.train.optimizers import build_optimizers
 from edgekd.train.schedule import lr_factor
 from edgekd.train.speed import quicken, set_libraries
+from edgekd.train.tracker import tracking
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
 
@@ -89,7 +90,8 @@ class Trainer:
             raise UsageError("The adversarial term has a second optimiser, which fp16's loss scaler can't serve; use precision bf16 or 32.")
         self.module, *self.optimizers = fabric.setup(objective, *optimizers)
         self.average = MovingAverage(self.student, self.train.ema) if self.train.ema else None
-        self._writer: Any = None
+        self.tracker: Any = None  # open in the first process while the run trains
+        self._tracked_as: str | None = None
 
     @property
     def kept(self) -> Network:
@@ -122,7 +124,9 @@ class Trainer:
         every = self.train.val_every or max(1, self.train.steps // 5)
         self.objective.train()
         saved = time.monotonic()
-        with progress(self.recipe.name, quiet=not self.fabric.is_global_zero) as update, asked_to_end() as stop:
+        first = self.fabric.is_global_zero
+        tracked = tracking(self.folder.path, self.recipe, self.state.step, self._tracked_as) if first else nullcontext()
+        with progress(self.recipe.name, quiet=not first) as update, tracked as self.tracker, asked_to_end() as stop:
             while self.state.step < self.train.steps:
                 begin = time.perf_counter()
                 with enough_memory("lower train.batch_size, or raise train.accumulate"):
@@ -151,7 +155,6 @@ class Trainer:
         return [bool(votes) for votes in sum_over_processes(torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device))]
 
     def _stop(self) -> None:
-        self.writer.flush()
         verb = "distill" if self.recipe.objective == "distillation" else "train"
         command = shlex.join(["edgekd", verb, "--resume", "--out", str(self.folder.path)])
         raise StoppedError(f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; this run goes on with `{command}`.")
@@ -208,17 +211,7 @@ class Trainer:
         if step % self.train.log_every == 0 or step == self.train.steps:
             lr = self.optimizers[0].param_groups[0]["lr"]
             self.folder.log({"step": step, "loss": total, "parts": parts, "lr": lr, "images_per_s": round(rate, 2)})
-            for name, value in {"loss/total": total, "lr": lr, **{f"loss/{name}": value for name, value in parts.items()}}.items():
-                self.writer.add_scalar(name, value, step)
-
-    @property
-    def writer(self) -> Any:
-        """TensorBoard's."""
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.folder.path), purge_step=self.state.step)
-        return self._writer
+            self.tracker.log({"loss/total": total, "lr": lr, **{f"loss/{name}": value for name, value in parts.items()}}, step)
 
     def _validate(self) -> None:
         with progress("validation", quiet=not self.fabric.is_global_zero) as update:
@@ -235,8 +228,7 @@ class Trainer:
             self.state.best = 0.0 if math.isnan(accuracy.miou) else accuracy.miou  # a split without labelled pixels scores NaN
         if self.fabric.is_global_zero:
             self.folder.log({"step": self.state.step, "val": accuracy.to_json()})
-            self.writer.add_scalar("val/miou", accuracy.miou, self.state.step)
-            self.writer.flush()
+            self.tracker.log({"val/miou": accuracy.miou}, self.state.step)
             note(
                 f"{self.recipe.name}: step {self.state.step}/{self.train.steps}  val mIoU {100 * accuracy.miou:.2f} "
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
@@ -268,6 +260,7 @@ class Trainer:
                 "scaler": precision.state_dict() if hasattr(precision, "state_dict") else {},
                 "average": self.average.state_dict() if self.average is not None else None,
                 "rng": everyones.cpu(),
+                "tracker": self.tracker.identity,
             }
         )
 
@@ -285,6 +278,7 @@ class Trainer:
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
             self.state = State(saved["step"], saved["best"], saved["seconds"], saved["data_seconds"])
+            self._tracked_as = saved.get("tracker")
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise EdgeKDError(f"{self.folder.last} is not of this recipe's model: {str(error).splitlines()[-1].strip()}") from error
         if self.fabric.is_global_zero:

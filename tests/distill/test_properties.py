@@ -22,6 +22,7 @@ LOGITS = {
     "pd": lambda s, t, y: L.pixel_kd(s, t, 2.0),
     "cwd": lambda s, t, y: L.channel_kd(s, t),
     "dist": lambda s, t, y: L.correlation_kd(s, t, 2.0, 1.0, 1.5),
+    "bpkd": lambda s, t, y: L.boundary_kd(s, t, y, 3.0, 2.0, 1, 1.5),
     "csd": lambda s, t, y: L.double_similarity([s, s, s], [t, t, t])[1],
     "dice": lambda s, t, y: L.dice_loss(s, y),
     "tse": lambda s, t, y: L.relative_difficulty_loss(s, t, y, "or"),
@@ -35,9 +36,10 @@ FEATURES = {
     "skds": lambda s, t, y: L.pairwise_similarity(s, t),
     "ifvd": lambda s, t, y: L.intra_class_variation(s, t, y, C),
     "cirkd": lambda s, t, y: L.cross_image_similarity(s, t),
+    "afdcd": lambda s, t, y: L.dense_contrast(s, t, 2, 3),
     "hint": lambda s, t, y: L.hint(s, t, torch.eye(s.shape[1], dtype=s.dtype)[:, :, None, None]),
 }
-ZERO_AT_IDENTITY = ["pd", "cwd", "dist", "csd", "at", "skds", "ifvd", "cirkd", "hint"]
+ZERO_AT_IDENTITY = ["pd", "cwd", "dist", "bpkd", "csd", "at", "skds", "ifvd", "cirkd", "hint"]
 ALL = LOGITS | FEATURES
 
 
@@ -138,7 +140,7 @@ def test_fakd_pd_stays_exact_where_the_shifts_fail():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
 def test_labels_of_any_integer_type_give_the_same(dtype):
     s, t = rand(B, C, H, W), rand(B, C, H, W)
-    for name in ("dice", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
+    for name in ("dice", "bpkd", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
         torch.testing.assert_close(ALL[name](s, t, LABELS.to(dtype)), ALL[name](s, t, LABELS))
     at_size = LABELS[:, ::2, ::2]
     torch.testing.assert_close(ALL["fakd-cwd"](s, t, at_size.to(dtype)), ALL["fakd-cwd"](s, t, at_size))
@@ -155,7 +157,7 @@ def test_labels_of_any_integer_type_give_the_same(dtype):
 def test_labels_that_are_no_class_are_ignored():
     s, t = rand(B, C, H, W), rand(B, C, H, W)
     strange = torch.where(LABELS == 255, C, LABELS)
-    for name in ("dice", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
+    for name in ("dice", "bpkd", "tse", "ifvd", "fakd-pd", "fakd-cwd"):
         torch.testing.assert_close(ALL[name](s, t, strange), ALL[name](s, t, LABELS))
 
 

@@ -49,7 +49,7 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny
     extra = ["--set", "train.ema=0.9", "--set", "train.steps=40", "--set", "train.val_every=5", "--set", "data.workers=1"]
     extra += ["--set", "train.accelerator=cpu"]  # a GPU adds gradients in an order of its own
     extra += ["--set", "data.rare=0.5", "--set", "data.blur=0.5", "--set", "task.class_weights=auto"]
-    method = ["--set", "transfer=[{method: fakd-cwd}]"]
+    method = ["--set", "transfer=[{method: fakd-cwd}, {method: dist}, {method: bpkd, weight: 0.02}, {method: afdcd}]"]
     pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     base = [sys.executable, "-m", "edgekd", "distill", "--recipe", tiny_file, "--teacher", tmp_path / "teacher", *extra, *method]
     subprocess.run([*base, "--out", tmp_path / "whole"], check=True, capture_output=True)

@@ -1,0 +1,146 @@
+"""Where a run's numbers go besides `metrics.jsonl`. To add a tracker: write a class and a line in `TRACKERS`."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edgekd.config import Recipe
+from edgekd_runtime.errors import MissingError
+
+
+class Tracker(ABC):
+    """One run's record in a tracking library; only the first process has one.
+
+    Args:
+        folder: The run folder.
+        recipe: Of the run.
+        step: Where the run starts or goes on.
+        identity: What an earlier part of this run was called there; None = a new run.
+
+    Attributes:
+        module: What has to be importable.
+        extra: The extra of `edgekd` that installs it.
+        identity: What finds the record again; kept in the checkpoint. None = the folder alone does.
+    """
+
+    module: str
+    extra: str
+    identity: str | None = None
+
+    @abstractmethod
+    def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None: ...
+
+    @abstractmethod
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Record numbers of a step."""
+
+    @abstractmethod
+    def close(self, failed: bool) -> None:
+        """Write out what is left; the run is over, or has failed."""
+
+
+class TensorBoard(Tracker):
+    """Event files in the run folder: ``tensorboard --logdir runs``."""
+
+    module, extra = "torch.utils.tensorboard", "tensorboard"
+
+    def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=step)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self, failed: bool) -> None:
+        self._writer.close()
+
+
+class WandB(Tracker):
+    """Weights & Biases; `WANDB_PROJECT`, `WANDB_MODE` and the login are the library's own."""
+
+    module = extra = "wandb"
+
+    def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None:
+        import wandb
+
+        project = os.environ.get("WANDB_PROJECT", "edgekd")
+        config = recipe.model_dump(mode="json")
+        self._run = wandb.init(project=project, name=folder.name, dir=str(folder), config=config, id=identity, resume="allow")
+        self._run.define_metric("*", step_metric="step")  # its own count never goes back, as a resumed run does
+        self.identity = str(self._run.id)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self._run.log({**values, "step": step})
+
+    def close(self, failed: bool) -> None:
+        self._run.finish(exit_code=int(failed))
+
+
+class MLflow(Tracker):
+    """MLflow; `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are the library's own."""
+
+    module = extra = "mlflow"
+    AT_ONCE = 100
+    """Parameters that a server takes in one request."""
+
+    def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None:
+        import mlflow
+
+        self._mlflow = mlflow
+        if not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
+            mlflow.set_experiment("edgekd")
+        self.identity = str(mlflow.start_run(run_id=identity, run_name=None if identity else folder.name).info.run_id)
+        if identity is None:
+            rows = _flat(recipe.model_dump(mode="json"))
+            while part := dict(islice(rows, self.AT_ONCE)):
+                mlflow.log_params(part)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self._mlflow.log_metrics(values, step=step)
+
+    def close(self, failed: bool) -> None:
+        self._mlflow.end_run("FAILED" if failed else "FINISHED")
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``{"train": {"lr": 1}}`` → ``("train.lr", 1)``."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
+
+
+def check_tracker(name: str) -> None:
+    """See that a tracker's library is there, before anything is trained.
+
+    Raises:
+        MissingError: With the line that installs it.
+    """
+    kind = TRACKERS[name]
+    try:
+        import_module(kind.module)
+    except ImportError as error:
+        raise MissingError(f"train.log is {name}, which is not installed: pip install 'edgekd[{kind.extra}]'.") from error
+
+
+@contextmanager
+def tracking(folder: Path, recipe: Recipe, step: int, identity: str | None) -> Iterator[Tracker]:
+    """The tracker that the recipe names, closed in the end; `Tracker` has the arguments."""
+    tracker = TRACKERS[recipe.train.log](folder, recipe, step, identity)
+    failed = True
+    try:
+        yield tracker
+        failed = False
+    finally:
+        tracker.close(failed)
