@@ -83,21 +83,23 @@ def correlation_kd(z: Tensor, t: Tensor, inter: float = 1.0, intra: float = 1.0)
     return inter * pixels + intra * classes
 
 
-def boundary_kd(z: Tensor, t: Tensor, labels: Tensor, edge: float, body: float) -> Tensor:
-    """BPKD: dilation minus erosion of every class's own mask, 7 by 7 pixels, then its edge class by class and its body as CWD."""
+def boundary_kd(z: Tensor, t: Tensor, labels: Tensor, edge: float, body: float, radius: int) -> Tensor:
+    """BPKD: dilation minus erosion of every class's own mask, then its edge class by class and its body as CWD."""
     edges, bodies = [], []
     for image_z, image_t, image_labels in zip(z, t, labels, strict=True):
         masks = []
         for k in range(len(image_z)):
             own = (image_labels == k).to(z)[None]
-            border = F.max_pool2d(own, 7, 1, 3) + F.max_pool2d(-own, 7, 1, 3)
+            dilation, minus_erosion = (F.max_pool2d(mask, 2 * radius + 1, 1, radius) for mask in (own, -own))
+            border = dilation + minus_erosion
             masks.append(F.adaptive_avg_pool2d(border * (image_labels < len(image_z)), z.shape[-2:])[0])
         mask = torch.stack(masks)
         q, p = ((x * mask).softmax(0) for x in (image_z, image_t))
         divergence = (p * (p / q).log()).sum(0)
         edges += [(divergence * own).sum() / own.sum() for own in mask if own.any()]
         bodies.append(channel_kd((image_z * (1 - mask))[None], (image_t * (1 - mask))[None], 1.0))
-    return edge * torch.stack(edges).mean() + body * torch.stack(bodies).mean()
+    at_edges = torch.stack(edges).mean() if edges else z.new_zeros(())
+    return edge * at_edges + body * torch.stack(bodies).mean()
 
 
 def dense_contrast(s: Tensor, t: Tensor, groups: int, side: int, temperature: float) -> Tensor:

@@ -35,6 +35,33 @@ def double_similarity(s: Any) -> Tensor:
     return 1000 * pixel + 10 * category
 
 
+# ---- Af-DCD ----
+
+
+def convolved(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """A convolution with padding as a product of every pixel's window."""
+    windows = F.unfold(x, layer.kernel_size, padding=layer.padding)
+    return (layer.weight.flatten(1) @ windows + layer.bias[:, None]).unflatten(2, x.shape[-2:])
+
+
+class Regrown:
+    """What the generator makes of the positions that it sees."""
+
+    def __init__(self, m: nn.Module) -> None:
+        self.m, self.seed = m, m.drawn
+
+    def __call__(self, s: Any) -> Tensor:
+        m, drawn = self.m, []
+        for _ in s.fs:
+            drawn.append(torch.rand(1, *s.fs.shape[-2:], generator=torch.Generator().manual_seed(self.seed)))
+            self.seed += 1
+        seen = convolved(s.fs, m.align) * (torch.stack(drawn) >= 0.75)
+        grown = convolved(convolved(seen, m.generator[0]).clamp_min(0), m.generator[2])
+        pool = min(4, s.fs.shape[-2] // m.patch, s.fs.shape[-1] // m.patch)
+        pooled = (F.max_pool2d(x, pool) for x in (grown, s.ft))
+        return 33 * (grown - s.ft).square().mean() + m.contrast * direct.dense_contrast(*pooled, m.groups, m.patch, m.temperature)
+
+
 # ---- FAKD ----
 
 

@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "region": 0.9,
     },
     "adversarial": {"width": 8, "generator": 0.6},
+    "afdcd": {"groups": 4, "patch": 2, "temperature": 2.0, "contrast": 5.0},
 }
 """Options with which a few small steps feel everything that a transfer remembers."""
 
@@ -194,6 +195,15 @@ CASES = {
         "dist",
         intra=2.0,
     ),
+    "bpkd": transfer(
+        "dilation minus erosion, class by class",
+        lambda m: lambda s: direct.boundary_kd(s.zs, s.zt, s.labels, 3.0, 2.0, 1),
+        "bpkd",
+        edge=3.0,
+        body=2.0,
+        radius=1,
+    ),
+    "afdcd": transfer("products at every pixel, sample by sample", peer_state.Regrown, "afdcd"),
     "dsd": transfer("stage pair by stage pair, class pair by class pair", lambda m: peer_state.double_similarity, "dsd"),
     "cirkd": transfer(
         "image pair by image pair; queues as Python lists, anchors picked out",

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
-from edgekd.distill.reduce import sample_seed
+from edgekd.distill.precision import float32, widened
+from edgekd.distill.reduce import process_rank, world_size
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Share, Transfer, Widths
 
 PUBLISHED = {"camvid": (33.0, 0.01, 1), "voc": (8.4, 0.005, 4), "ade20k": (8.4, 0.04, 4), "coco_stuff": (42.0, 0.005, 4)}
@@ -91,6 +91,7 @@ class DenseContrast(Transfer):
         self.contrast = published[1] if contrast is None else contrast
         self.pool = published[2] if pool is None else pool
         self.mask, self.temperature, self.groups, self.patch = mask, temperature, groups, patch
+        self.drawn = int(torch.randint(2**62, ()))  # masks so far, from where this run began to count; on the host, so no GPU waits for it
         self.align = nn.Conv2d(widths.student, widths.teacher, 1)
         self.generator = nn.Sequential(
             nn.Conv2d(widths.teacher, widths.teacher, 3, padding=1),
@@ -99,16 +100,25 @@ class DenseContrast(Transfer):
         )
 
     def forward(self, pair: Pair) -> Tensor:
-        aligned, teacher = self.align(pair.student.features), pair.teacher.features.float()
-        grown = self.generator(aligned * self._seen(aligned)).float()
+        aligned, teacher = self.align(pair.student.features), widened(pair.teacher.features)
+        grown = widened(self.generator(aligned * self._seen(aligned)))
         pool = max(1, min(self.pool, *(side // self.patch for side in teacher.shape[-2:])))
         pooled = F.max_pool2d(grown, pool), F.max_pool2d(teacher, pool)
         contrast = dense_contrast(pooled[0], pooled[1], self.groups, self.patch, self.temperature)
         return self.mimic * F.mse_loss(grown, teacher) + self.contrast * contrast
 
+    def get_extra_state(self) -> Tensor:
+        """For the checkpoint: `drawn`."""
+        return torch.tensor(self.drawn)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.drawn = int(state)
+
     def _seen(self, features: Tensor) -> Tensor:
-        """0 at the masked positions and 1 elsewhere, B×1×h×w; an image's mask does not change with the number of processes."""
-        seed = sample_seed(len(features), features.device)
-        generators = [torch.Generator(features.device).manual_seed(seed + index) for index in range(len(features))]
-        drawn = [torch.rand(1, *features.shape[-2:], generator=generator, device=features.device) for generator in generators]
-        return (torch.stack(drawn) >= self.mask).to(features)
+        """0 at the masked positions and 1 elsewhere, B×1×h×w. An image's mask comes from its number in the run alone."""
+        images, first = len(features), self.drawn + process_rank() * len(features)
+        generators = [torch.Generator(features.device).manual_seed(first + index) for index in range(images)]
+        shares = [torch.rand(1, *features.shape[-2:], generator=generator, device=features.device) for generator in generators]
+        if self.training:
+            self.drawn += world_size() * images
+        return (torch.stack(shares) >= self.mask).to(features)

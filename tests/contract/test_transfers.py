@@ -9,9 +9,10 @@ import torch
 from torch import multiprocessing, nn
 
 from edgekd.config import TaskRecipe, TransferRecipe
-from edgekd.distill import adversarial, cirkd, objective
+from edgekd.distill import adversarial, afdcd, bpkd, cirkd, objective
 from edgekd.distill import task as task_file
 from edgekd.distill.adversarial import Adversarial
+from edgekd.distill.afdcd import DenseContrast
 from edgekd.distill.cirkd import Memory
 from edgekd.distill.class_map import Affine
 from edgekd.distill.fakd import AugmentedKD
@@ -304,6 +305,9 @@ MUTATIONS = {
         "forward",
         lambda self, labels, seed, draw=LabelNoiser.forward: draw(self, labels[:1], seed).expand(len(labels), -1, -1, -1),
     ),
+    "BPKD: the band has no width": (of_loss("bpkd"), bpkd, "_dilated", lambda mask, radius: mask),
+    "Af-DCD: nothing is masked": (of_loss("afdcd"), DenseContrast, "_seen", lambda self, features: torch.ones_like(features[:, :1])),
+    "Af-DCD: masks are drawn once": (of_loss("afdcd"), afdcd, "world_size", lambda: 0),
     "RDD: no warm-up": (of_loss("rdd"), DifficultyTask, "prepare", lambda self, teacher, labels, progress: task_file.Shared()),
     "RDD: min_kept of the batch": (of_loss("rdd"), task_file, "relative_difficulty_loss", whole_batch),
     "adversarial: the student learns nothing": (
