@@ -203,6 +203,7 @@ class TaskRecipe(Strict):
         group: Images over which means are taken and RDD's hard pixels are found, as on one GPU in the papers; None = the whole batch,
             over all processes.
         dice: Weight of the dice loss of the main head; 0 = none.
+        boundary: Weight of PIDNet's boundary loss, for a student with a boundary head; 1 as published.
         detail: Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published.
         warmup: RDD: share of the run that is teacher-full evaluated (TFE).
         difficulty_map: RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability.
@@ -220,6 +221,7 @@ class TaskRecipe(Strict):
     class_weighting: Literal["both", "code"] = "both"
     group: int | None = Field(None, ge=1)
     dice: float = Field(0.0, ge=0)
+    boundary: float = Field(1.0, ge=0)
     detail: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"

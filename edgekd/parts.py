@@ -15,7 +15,7 @@ MADE: dict[str, Any] = {"model": None, "run": None, "source": None, "classes": N
 
 def student_part(recipe: Recipe) -> Recipe:
     """The baseline: the student alone on the labels."""
-    own = {"auxiliary", "class_weights", "dice", "detail"}
+    own = {"auxiliary", "class_weights", "dice", "boundary", "detail"}
     if recipe.task.weighting == "ohem":
         own |= {"weighting", "threshold", "min_kept", "group"}
     task = TaskRecipe(**recipe.task.model_dump(include=own))

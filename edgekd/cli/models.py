@@ -10,13 +10,27 @@ from edgekd_runtime.errors import UsageError
 @click.argument("names", nargs=-1)
 @click.option("--imgsz", metavar="HxW", default="512x1024", show_default=True, help="Size that the GFLOPs are for.")
 @click.option("--num-classes", type=click.IntRange(1, 255), default=19, show_default=True, help="Classes.")
+@click.option("--max-params", type=click.FloatRange(min=0, min_open=True), metavar="M", help="Most parameters, millions.")
+@click.option("--max-macs", type=click.FloatRange(min=0, min_open=True), metavar="G", help="Most multiply-adds an image, 10^9.")
+@click.option("--min-miou", type=click.FloatRange(0, 100), help="Least published Cityscapes mIoU, percent; of others nothing is published.")
+@click.option("--licence", metavar="SPDX", help="Licence of the public code, e.g. MIT.")
 @click.option("--backbones", metavar="PATTERN", help="List timm's backbones that match, e.g. 'resnet*'.")
 @json_option
-def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str | None, as_json: bool) -> None:
-    """Heads and backbones; or, for each HEAD-BACKBONE named, its parameters, GFLOPs, strides and auxiliary head."""
+def command(
+    names: tuple[str, ...],
+    imgsz: str,
+    num_classes: int,
+    max_params: float | None,
+    max_macs: float | None,
+    min_miou: float | None,
+    licence: str | None,
+    backbones: str | None,
+    as_json: bool,
+) -> None:
+    """Heads and usual models; or, for each model named, its parameters, GFLOPs, strides, auxiliary head, and what was published of it."""
     size = size_option(imgsz)
     from edgekd.console import progress, table
-    from edgekd.models.cost import HEAD_TITLES, USUAL_MODELS, matching_backbones, model_cost
+    from edgekd.models.cost import HEAD_TITLES, INT8, PRECISIONS, USUAL_MODELS, Wanted, matching_backbones, model_cost
 
     if backbones:
         if names:
@@ -27,13 +41,15 @@ def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str
         else:
             click.echo("\n".join(found))
         return
+    wanted = Wanted(max_params, max_macs, licence, min_miou)
     costs = []
     with progress("models") as update:
         for name in names or USUAL_MODELS:
             costs.append(model_cost(name, num_classes, size or (512, 1024)))
             update(len(costs), len(names or USUAL_MODELS), name)
+    costs = [cost for cost in costs if wanted.fits(cost)]
     if as_json:
-        print_json({"heads": HEAD_TITLES, "models": [cost.to_json() for cost in costs]})
+        print_json({"heads": HEAD_TITLES, "tensorrt": PRECISIONS, "models": [cost.to_json() for cost in costs]})
         return
     if not names:
         table(
@@ -46,7 +62,7 @@ def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str
             f"{cost.gflops:.1f}",
             str(cost.output_stride),
             str(cost.stride),
-            f"{cost.auxiliary_channels}{'*' if cost.auxiliary_ships else ''}",
+            f"{cost.auxiliary_channels or '-'}{'*' if cost.auxiliary_ships else ''}",
             "yes" if cost.dilates else "no",
         ]
         for cost in costs
@@ -57,3 +73,14 @@ def command(names: tuple[str, ...], imgsz: str, num_classes: int, backbones: str
         ["model", "M", "GFLOPs", "OS", "logits", "aux", "dilates"],
         rows,
     )
+    known = [(cost.name, cost.published) for cost in costs if cost.published]
+    if known:
+        table(
+            "Published: Cityscapes mIoU at one scale, millions of parameters, licence of the public code",
+            ["model", "mIoU", "M", "images", "input", "licence"],
+            [
+                [name, f"{it.miou:.1f}", f"{it.parameters_m or '-'}", it.split, f"{it.size[0]}x{it.size[1]}", it.licence]
+                for name, it in known
+            ],
+        )
+    click.echo(f"TensorRT builds every one of them in {', '.join(PRECISIONS)};\n{INT8}.")

@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.boundary import boundary_loss
 from edgekd.distill.class_map import Affine
 from edgekd.distill.cwd import channel_kd
 from edgekd.distill.detail import DetailGuidance
@@ -32,6 +33,7 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.student = student
         self.task = TASKS[task.weighting](task, student.num_classes)
+        self.boundary = task.boundary
         self.detail = DetailGuidance(student, task.detail) if task.detail else None
 
     @abstractmethod
@@ -39,8 +41,10 @@ class Objective(nn.Module, ABC):
         """RGB uint8 B×3×H×W, labels int64 B×H×W, share of the run → weighted loss parts."""
 
     def supervise(self, output: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
-        """The loss on the labels of the student's latest forward: the task, and detail guidance where it is on."""
+        """The loss on the labels of the student's latest forward: the task, its boundary head's, and detail guidance where it is on."""
         parts = self.task(output, teacher, labels, progress)
+        if output.boundary is not None:  # also at weight 0, so that DDP sees every parameter
+            parts |= {"boundary": self.boundary * boundary_loss(output.boundary, output.logits, labels)}
         return parts if self.detail is None else parts | {"detail": self.detail(labels)}
 
     def second_players(self) -> list[nn.Parameter]:

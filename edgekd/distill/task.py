@@ -63,7 +63,7 @@ class TaskLoss(nn.Module, ABC):
         self.register_buffer("class_weights", torch.tensor(weights) if weights else None, persistent=False)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
-        """Loss parts, already weighted: ``task``, with an auxiliary head ``auxiliary``, and ``dice`` where it is on.
+        """Loss parts, already weighted: ``task``; ``auxiliary`` of the auxiliary head, ``auxiliary2`` … of further ones; ``dice`` if on.
 
         Raises:
             UsageError: If a process's images are no whole number of groups.
@@ -85,7 +85,8 @@ class TaskLoss(nn.Module, ABC):
         heads = {"task": (1.0, student.logits, teacher.logits if teacher else None)}
         if student.aux_logits is not None:  # also at weight 0, so that DDP sees every parameter
             aux_teacher = None if teacher is None else teacher.logits if teacher.aux_logits is None else teacher.aux_logits
-            heads["auxiliary"] = (self.recipe.auxiliary, student.aux_logits, aux_teacher)
+            for index, logits in enumerate((student.aux_logits, *student.boosters)):
+                heads[f"auxiliary{index + 1}" if index else "auxiliary"] = (self.recipe.auxiliary, logits, aux_teacher)
         prepared = self.prepare(teacher, labels, progress)
         parts = {
             name: weight * self.reduce(logits, of_teacher, labels, prepared, progress)
@@ -104,7 +105,17 @@ class TaskLoss(nn.Module, ABC):
 
 def _images(output: SegOutput, start: int, count: int) -> SegOutput:
     """So many images of a batch."""
-    return SegOutput(*(None if value is None else value[start : start + count] for value in output))  # type: ignore[arg-type]
+
+    def some(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value[start : start + count]
+
+    return SegOutput(
+        output.logits[start : start + count],
+        some(output.features),
+        some(output.aux_logits),
+        some(output.boundary),
+        tuple(logits[start : start + count] for logits in output.boosters),
+    )
 
 
 class PlainTask(TaskLoss):

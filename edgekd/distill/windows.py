@@ -26,7 +26,7 @@ def look_through(model: Network, image: Tensor, window: Size) -> SegOutput:
     canvases: list[_Canvas | None] = [None, None, None]
     for row in rows:
         for column in columns:
-            for index, view in enumerate(model(image[..., row, column])):
+            for index, view in enumerate(model(image[..., row, column])[:3]):
                 if view is not None:
                     canvas = canvases[index] = canvases[index] or _Canvas(view, row, (height, width))
                     canvas.add(view, row.start, column.start)

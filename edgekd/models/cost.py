@@ -7,9 +7,15 @@ import timm
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgekd.config import ModelRecipe
 from edgekd.models.backbone import can_dilate
+from edgekd.models.build import build_network
 from edgekd.models.heads import HEADS
+from edgekd.models.networks import NETWORKS
+from edgekd.models.networks.whole import WholeNetwork
+from edgekd.models.published import PUBLISHED, Published
 from edgekd.models.segmenter import Segmenter
+from edgekd_runtime.errors import UsageError
 
 HEAD_TITLES = {name: kind.title for name, kind in HEADS.items()}
 USUAL_MODELS = (
@@ -32,8 +38,9 @@ USUAL_MODELS = (
     "lraspp-mobilenetv4_conv_small",
     "lraspp-repvit_m0_9",
     "fpn-tf_efficientnet_lite0",
+    *NETWORKS,
 )
-"""The pairs that the papers report, teachers first, and light ones."""
+"""The pairs that the papers report, teachers first, light ones, and every whole network."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +48,15 @@ class Cost:
     """Of one model, deployed.
 
     Attributes:
-        name: ``head-backbone``.
+        name: ``head-backbone``, or a whole network.
         parameters_m: Millions.
         gflops: 10⁹ floating point operations an image; a multiply-add is two.
-        output_stride: Of the backbone's coarsest level.
+        output_stride: Of the coarsest level.
         stride: Of the logits.
-        auxiliary_channels: What the auxiliary head reads.
+        auxiliary_channels: What the auxiliary head reads; None of a whole network, whose heads for training are its own.
         auxiliary_ships: Whether the head can't do without it; else it is there in training only.
         dilates: Whether its output stride can be chosen.
+        published: What was published of it; None if that is not known here.
     """
 
     name: str
@@ -56,9 +64,10 @@ class Cost:
     gflops: float
     output_stride: int
     stride: int
-    auxiliary_channels: int
+    auxiliary_channels: int | None
     auxiliary_ships: bool
     dilates: bool
+    published: Published | None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
@@ -66,26 +75,64 @@ class Cost:
 
 
 def model_cost(name: str, num_classes: int, size: tuple[int, int]) -> Cost:
-    """Count on the meta device, so even a large model takes no memory."""
+    """Count on the meta device, so even a large model takes no memory.
+
+    Raises:
+        UsageError: If there is no such model, or it is one from elsewhere.
+    """
     with torch.device("meta"):
-        model = Segmenter(name, num_classes)
+        model = build_network(ModelRecipe(name=name), num_classes)
+        if not isinstance(model, Segmenter | WholeNetwork):
+            raise UsageError(f"{name} is a network from elsewhere; `edgekd inspect` says what it costs once it is exported.")
         ships = model.deployable()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             ships(torch.zeros(1, 3, *size))
-        dilates = can_dilate(name.partition("-")[2])
-    levels = model.backbone.levels
+        dilates = name not in NETWORKS and can_dilate(name.partition("-")[2])
     return Cost(
         name=name,
         parameters_m=sum(parameter.numel() for parameter in ships.parameters()) / 1e6,
         gflops=counter.get_total_flops() / 1e9,
-        output_stride=max(levels.strides),
+        output_stride=model.multiple if isinstance(model, WholeNetwork) else max(model.backbone.levels.strides),
         stride=model.stride,
-        auxiliary_channels=levels.width(-2),
-        auxiliary_ships=model.head.finds_regions,
+        auxiliary_channels=None if isinstance(model, WholeNetwork) else model.backbone.levels.width(-2),
+        auxiliary_ships=not isinstance(model, WholeNetwork) and model.head.finds_regions,
         dilates=dilates,
+        published=PUBLISHED.get(name),
     )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which models are listed; None = no limit.
+
+    Attributes:
+        parameters_m: Most millions of parameters.
+        gmacs: Most 10⁹ multiply-adds an image.
+        licence: SPDX identifier of the public code; without regard to case.
+        miou: Least published mIoU, percent.
+    """
+
+    parameters_m: float | None = None
+    gmacs: float | None = None
+    licence: str | None = None
+    miou: float | None = None
+
+    def fits(self, cost: Cost) -> bool:
+        """Whether a model is listed. What was not published fits no wish about it."""
+        published = cost.published
+        return (
+            (self.parameters_m is None or cost.parameters_m <= self.parameters_m)
+            and (self.gmacs is None or cost.gflops / 2 <= self.gmacs)
+            and (self.licence is None or (published is not None and published.licence.lower() == self.licence.lower()))
+            and (self.miou is None or (published is not None and published.miou >= self.miou))
+        )
 
 
 def matching_backbones(pattern: str) -> list[str]:
     """Timm's model names that match a shell pattern."""
     return list(timm.list_models(pattern))
+
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16")
+"""What TensorRT for RTX parses and builds every model of the contract tests in."""
+INT8 = "int8 is for convolutions, additions and pooling: a transformer's matrix products stay in fp16 or fp32, so it gains little"

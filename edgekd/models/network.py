@@ -19,11 +19,15 @@ class SegOutput(NamedTuple):
         logits: B×C×h×w at the network's own stride.
         features: B×A×h'×w', what enters the classifier or what was named; None if the network gives none.
         aux_logits: B×C×h''×w'' of the auxiliary head, or None.
+        boundary: B×1×h×w of a boundary head, in training; or None.
+        boosters: B×C×h×w of every further head for training, each at a stride of its own.
     """
 
     logits: Tensor
     features: Tensor | None = None
     aux_logits: Tensor | None = None
+    boundary: Tensor | None = None
+    boosters: tuple[Tensor, ...] = ()
 
 
 class Network(nn.Module, ABC):

@@ -7,8 +7,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from edgekd.config import ModelRecipe
 from edgekd.export.onnx import OPSET, write_onnx
-from edgekd.models import Segmenter
+from edgekd.models.build import build_network
 from edgekd_calib.forms import CALIBRATED
 from edgekd_calib.graph import load_graph
 from edgekd_calib.ranges import tensor_ranges
@@ -31,9 +32,9 @@ def make_graph(nodes, inputs, outputs, weights=None, opset=OPSET):
 
 
 def lively(name, classes=5, **options):
-    """A segmenter whose batch norms are not the identity."""
+    """A network whose batch norms are not the identity."""
     torch.manual_seed(0)
-    model = Segmenter(name, classes, head_channels=16, **options).eval()
+    model = build_network(ModelRecipe(name=name, head_channels=16, **options), classes).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

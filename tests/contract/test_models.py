@@ -1,4 +1,4 @@
-"""What every head keeps on every kind of backbone: sizes, memory format, precision, channels, one image, the form that ships, ONNX."""
+"""What every head on every kind of backbone and every whole network keep: sizes, memory format, precision, what ships, ONNX."""
 
 import itertools
 from copy import deepcopy
@@ -12,9 +12,12 @@ from torch.nn import functional as F
 
 import tests.models.small  # noqa: F401  (registers small transformers with timm)
 from edgekd import parts, pipeline
+from edgekd.config import ModelRecipe
 from edgekd.export.onnx import OPSET, write_onnx
 from edgekd.models import Segmenter
+from edgekd.models.build import build_network
 from edgekd.models.heads import HEADS
+from edgekd.models.networks import NETWORKS
 from edgekd_calib.graph import scores_tensor, with_outputs
 from edgekd_calib.rules import tensorrt_faults
 from edgekd_runtime.errors import UsageError
@@ -49,7 +52,15 @@ NAMED = [
     "fpn-swin_tiny_patch4_window7_224",
 ]
 # a minute each to export; their graphs are those of the small ones, with more channels and blocks
-SLOW = {"fcn-hrnet_w48", "segformer-pvt_v2_b0", "fpn-vit_small_patch14_dinov2", "fpn-swin_tiny_patch4_window7_224"}
+SLOW = {
+    "fcn-hrnet_w48",
+    "segformer-pvt_v2_b0",
+    "fpn-vit_small_patch14_dinov2",
+    "fpn-swin_tiny_patch4_window7_224",
+    "ddrnet-23-slim",
+    "pp-liteseg-b",
+    "ffnet-40s",
+}
 MATRIX = [f"{head}-{backbone}" for head, backbone in itertools.product(HEADS, BACKBONES)]
 
 
@@ -58,15 +69,16 @@ def marked(names):
     return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in dict.fromkeys(names)]
 
 
-PAIRS = marked([*MATRIX, *NAMED])
+PAIRS = marked([*MATRIX, *NAMED, *NETWORKS])
 CLASSES = 5
-POOLING = {"psp", "deeplabv3", "deeplabv3plus", "stdc"}
+POOLING = {"psp", "deeplabv3", "deeplabv3plus", "stdc", "ppliteseg"}
+WITHOUT_POOLING = {"ffnet-40s", "regseg"}
 
 
-def build(name, **options):
+def build(name, in_channels=3):
     """A small model whose batch norms are not the identity."""
     torch.manual_seed(0)
-    model = Segmenter(name, CLASSES, head_channels=16, dropout=0.0, **options).eval()
+    model = build_network(ModelRecipe(name=name, head_channels=16, dropout=0.0), CLASSES, in_channels).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
@@ -88,9 +100,13 @@ def test_an_odd_size(model):
     output = model(image(2, 3, 65, 97))
     size = (-(-65 // model.stride), -(-97 // model.stride))
     assert output.logits.shape == (2, CLASSES, *size)
-    assert output.features.shape == (2, model.classifier.in_channels, *size)
-    assert output.aux_logits.shape[:2] == (2, CLASSES) and "auxiliary" in model.gives
-    torch.testing.assert_close(output.logits, model.classifier(output.features))
+    assert output.features.shape == (2, model.feature_channels, *size)
+    assert (output.aux_logits is not None) == ("auxiliary" in model.gives)
+    assert output.aux_logits is None or output.aux_logits.shape[:2] == (2, CLASSES)
+    assert output.boundary is None and output.boosters == ()  # for training only
+    assert (model.classifier is not None) == ("classifier" in model.gives)
+    if model.classifier is not None:
+        torch.testing.assert_close(output.logits, model.classifier(output.features))
 
 
 def test_channels_last_and_bf16(model):
@@ -110,20 +126,24 @@ def test_the_form_that_ships_gives_the_same(model):
     with torch.no_grad():
         expected, given = model(x), ships(x)
     torch.testing.assert_close(given, expected.logits, rtol=1e-3, atol=1e-4)
-    parts = [sum(parameter.numel() for parameter in of.backbone.parameters()) for of in (ships, model)]
-    assert parts[0] < parts[1] if "repvit" in model.name else parts[0] == parts[1]
+    if isinstance(model, Segmenter):
+        sizes = [sum(parameter.numel() for parameter in of.backbone.parameters()) for of in (ships, model)]
+        assert sizes[0] < sizes[1] if "repvit" in model.name else sizes[0] == sizes[1]
+    assert not any("auxiliary" in key or "training_only" in key for key in ships.state_dict())
 
 
 def test_one_image_in_training(model):
     """Batch norm refuses a single value a channel; heads that would run into that say so, and take two images."""
-    assert model.pools_globally == (model.name.partition("-")[0] in POOLING)
+    whole = model.name in NETWORKS
+    assert model.pools_globally == (model.name not in WITHOUT_POOLING if whole else model.name.partition("-")[0] in POOLING)
     trained = deepcopy(model).train()
     if model.pools_globally:
         with pytest.raises(ValueError, match="more than 1 value"):
             trained(image(1, 3, 65, 97))
     output = trained(image(2 if model.pools_globally else 1, 3, 65, 97))
-    (output.logits.sum() + output.aux_logits.sum()).backward()
-    assert all(parameter.grad is not None for parameter in trained.head.parameters())
+    maps = [output.logits, output.aux_logits, output.boundary, *output.boosters]
+    sum(each.sum() for each in maps if each is not None).backward()
+    assert all(parameter.grad is not None for parameter in (trained if whole else trained.head).parameters())
 
 
 @pytest.mark.parametrize("head", sorted(POOLING))
@@ -134,7 +154,7 @@ def test_one_image_a_process_is_refused_before_training(head, tiny, tmp_path):
         pipeline.train(recipe, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), *marked(NAMED)])
+@pytest.mark.parametrize("name", [*(f"{head}-resnet10t" for head in HEADS), *marked([*NAMED, *NETWORKS])])
 def test_four_channels(name):
     model = build(name, in_channels=4)
     x = image(1, 4, 64, 64)
@@ -142,7 +162,7 @@ def test_four_channels(name):
     assert not torch.equal(model(x).logits, model(x * torch.tensor([1.0, 1, 1, 0])[:, None, None]).logits)
 
 
-@pytest.mark.parametrize("model", marked(NAMED), indirect=True)
+@pytest.mark.parametrize("model", marked([*NAMED, *NETWORKS]), indirect=True)
 def test_what_ships_runs_in_onnx_runtime_and_builds_in_tensorrt(model, tmp_path):
     import onnxruntime
 
@@ -156,7 +176,7 @@ def test_what_ships_runs_in_onnx_runtime_and_builds_in_tensorrt(model, tmp_path)
     graph = onnx.load(file)
     onnx.checker.check_model(graph, full_check=True)
     assert graph.opset_import[0].version == OPSET and graph.metadata_props[0].value == "here"
-    assert not any("auxiliary" in initializer.name for initializer in graph.graph.initializer)
+    assert not any("auxiliary" in initializer.name or "training_only" in initializer.name for initializer in graph.graph.initializer)
     session = onnxruntime.InferenceSession(with_outputs(graph, [scores_tensor(graph.graph)]).SerializeToString())
     assert [session.get_inputs()[0].type, session.get_inputs()[0].shape] == ["tensor(uint8)", [1, *size, 3]]
     classes, scores = session.run(None, {"image": pixels})

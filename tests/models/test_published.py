@@ -9,8 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models as classifiers
 from torchvision.models import segmentation as tv
 
+from edgekd.config import ModelRecipe
 from edgekd.models import Segmenter
 from edgekd.models.backbone import Backbone
+from edgekd.models.build import build_network
+from edgekd.models.networks import NETWORKS
+from edgekd.models.published import PUBLISHED
 
 
 def parameters(module):
@@ -173,3 +177,38 @@ def test_stdc_seg_head(backbone):
     fusion = (256 + 128) * 256 + 2 * 256 + 2 * 256 * 64
     assert parameters(model.head) == context + fusion + 256 * 256 * 9 + 2 * 256
     assert model.stride == 8 and model.backbone.levels.channels == (32, 64, 256, 512, 1024)
+
+
+@pytest.mark.parametrize("name", [name for name, known in PUBLISHED.items() if known.parameters_m and name in NETWORKS])
+def test_whole_networks(name):
+    """What `edgekd models` says was published of them, as deployed, 19 classes; of Fast-SCNN without batch norms, which are folded."""
+    with torch.device("meta"):
+        model = build_network(ModelRecipe(name=name), 19).deployable()
+    norms = sum(parameters(module) for module in model.modules() if isinstance(module, nn.BatchNorm2d)) if name == "fast-scnn" else 0
+    assert (parameters(model) - norms) / 1e6 == pytest.approx(PUBLISHED[name].parameters_m, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "giga"), [("pidnet-s", 47.6), ("ddrnet-23-slim", 36.3)])
+def test_multiply_adds_of_whole_networks(name, giga):
+    """Tables 5 of both papers: GFLOPs of a 1024×2048 image, which are multiply-adds."""
+    with torch.device("meta"):
+        model = build_network(ModelRecipe(name=name), 19).deployable()
+    assert multiply_adds(model, 1024, 2048) / 1e9 == pytest.approx(giga, rel=0.01)
+
+
+@pytest.mark.parametrize(("backbone", "width"), [("stdc1", 32), ("stdc2", 64)])
+def test_pp_liteseg_head(backbone, width):
+    """No size was published, so figures 3 to 5 and table 1 of the paper, convolution by convolution."""
+    with torch.device("meta"):
+        model = build_network(ModelRecipe(name="pp-liteseg-t" if backbone == "stdc1" else "pp-liteseg-b", auxiliary=False), 19)
+
+    def block(inputs, outputs, kernel):
+        return kernel**2 * inputs * outputs + 2 * outputs
+
+    pools = 3 * block(1024, 128, 1) + block(128, 128, 3)
+    attention = block(4, 2, 3) + block(2, 1, 3)
+    widths = (128, 128, width + 32, width)
+    fusions = [
+        block(level, y, 3) + attention + block(y, out, 3) for level, y, out in zip((1024, 512, 256), widths, widths[1:], strict=False)
+    ]
+    assert parameters(model.head) == pools + sum(fusions) + block(width, width, 3)

@@ -14,6 +14,8 @@ from edgekd.config import Recipe, validate
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.windows import look_through
 from edgekd.models import Segmenter, SegOutput, load_network
+from edgekd.models.build import build_network
+from edgekd.runs import Run
 from edgekd_runtime.errors import UsageError
 from tests.conftest import TINY
 
@@ -29,10 +31,11 @@ def weights(tmp_path_factory):
 
 def recipe_of(weights, **update):
     teacher = {"model": {"name": "fpn-small_dinov2", "head_channels": 16, "weights": str(weights), "body": "freeze"}, "window": [32, 48]}
-    return TINY | {"teacher": teacher, "student": {"name": "fpn-tf_efficientnet_lite0", "head_channels": 16}} | update
+    few = {"data": TINY["data"] | {"options": {"size": [48, 64], "count": 4}}, "train": TINY["train"] | {"batch_size": 2}}
+    return TINY | few | {"teacher": teacher, "student": {"name": "fpn-tf_efficientnet_lite0", "head_channels": 16}} | update
 
 
-def test_a_frozen_transformer_teaches_an_efficientnet_from_the_command_line(weights, tmp_path, monkeypatch):
+def test_a_frozen_transformer_teaches_an_efficientnet_and_a_pidnet_from_the_command_line(weights, tmp_path, monkeypatch):
     """Logits at stride 4 and 8, windows for the teacher. Its body stays bit for bit; its pyramid and head learn."""
     monkeypatch.chdir(tmp_path)
     student = {"name": "lraspp-tf_efficientnet_lite0", "head_channels": 16}
@@ -45,13 +48,20 @@ def test_a_frozen_transformer_teaches_an_efficientnet_from_the_command_line(weig
     kept = teacher.backbone.net.model.state_dict()
     assert len(kept) > 30 and all(torch.equal(value, given[key]) for key, value in kept.items())
     torch.manual_seed(0)
-    fresh = pipeline.OBJECTIVES["supervised"](parts.teacher_part(validate(Recipe, recipe_of(weights), "")), 9).student
+    fresh = build_network(parts.teacher_part(validate(Recipe, recipe_of(weights), "")).student, 9)
     for part in (teacher.backbone.pyramid, teacher.head):
         pairs = zip(
             part.parameters(), (fresh.backbone.pyramid if part is teacher.backbone.pyramid else fresh.head).parameters(), strict=True
         )
         assert all(not torch.equal(one, other) for one, other in pairs)
     load_network(tmp_path / "runs/student")
+    command = ["distill", "--recipe", "recipe.yaml", "--student", "pidnet-s", "--teacher", str(run), "--steps", "1", "--out", "runs/pidnet"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    (step,) = [record for record in Run(tmp_path / "runs/pidnet").history() if "parts" in record]
+    assert {"task", "auxiliary", "boundary", "cwd"} <= set(step["parts"])
+    student, about = load_network(tmp_path / "runs/pidnet")
+    assert about.model.name == "pidnet-s" and "boundary" in student.training_only
 
 
 def test_a_frozen_body_without_weights_is_refused_before_training(weights, tmp_path):

@@ -8,6 +8,7 @@ from edgekd.models.heads.fpn import FPNHead
 from edgekd.models.heads.isa import ISAHead
 from edgekd.models.heads.lraspp import LRASPPHead
 from edgekd.models.heads.ocr import OCRHead
+from edgekd.models.heads.ppliteseg import PPLiteSegHead
 from edgekd.models.heads.psp import PSPHead
 from edgekd.models.heads.segformer import SegFormerHead
 from edgekd.models.heads.stdc import STDCHead
@@ -23,6 +24,7 @@ HEADS: dict[str, type[Head]] = {
     "lraspp": LRASPPHead,
     "fpn": FPNHead,
     "segformer": SegFormerHead,
+    "ppliteseg": PPLiteSegHead,
 }
 
 __all__ = ["HEADS", "Head", "Levels"]
