@@ -14,6 +14,7 @@ from edgekd_runtime.errors import UsageError
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 @click.option("--imgsz", metavar="HxW", help="Network input of a run; an exported model has its own.")
 @click.option("--native", is_flag=True, help="Runs only: each image whole at its own size, as the papers score.")
+@click.option("--short-side", type=click.IntRange(min=32), help="Runs only: each image whole, resized to this shorter side, in pixels.")
 @click.option("--window", metavar="HxW", help="Runs only: slide a window over each image at its own size; overlaps average probabilities.")
 @click.option("--stride", metavar="HxW", help="From window to window; two thirds of it where absent.")
 @click.option("--scales", default="1", show_default=True, metavar="S,S,…", help="Runs only: average the probabilities at these scales.")
@@ -26,6 +27,7 @@ def command(
     data_root: str | None,
     imgsz: str | None,
     native: bool,
+    short_side: int | None,
     window: str | None,
     stride: str | None,
     scales: str,
@@ -40,9 +42,10 @@ def command(
     from edgekd.measure.score import score_model
     from edgekd.train.inference import Inference
 
-    inference = Inference(native or window is not None, size_option(window), size_option(stride), _numbers(scales), flip)
+    native = native or short_side is not None or window is not None
+    inference = Inference(native, size_option(window), size_option(stride), _numbers(scales), flip, short_side)
     if inference.native and imgsz:
-        raise UsageError("--native and --window take each image at its own size; leave --imgsz out.")
+        raise UsageError("--native, --short-side and --window don't resize images to one rectangle; leave --imgsz out.")
     scored = score_model(model, split=split, root=data_root, size=size_option(imgsz), backend=backend, inference=inference)
     if as_json:
         about = {"model": str(model), "split": scored.split, "images": scored.images, "inference": asdict(inference)}

@@ -55,7 +55,12 @@ def _published() -> dict[str, Any]:
     everything = load_published()
     return {
         "rows": [
-            {"paper": table.paper, **row.model_dump(exclude={"columns"}), "commands": table.commands(row)}
+            {
+                "paper": table.paper,
+                **row.model_dump(exclude={"columns"}),
+                "differs": [*table.differs, *row.differs],
+                "commands": table.commands(row),
+            }
             for table in everything.tables
             for row in table.rows
         ],
@@ -74,12 +79,23 @@ def _show_published() -> None:
     everything = load_published()
     click.echo("Published val mIoU in %. Rows of different papers have different schedules: compare within one.")
     for table in everything.tables:
-        click.echo(f"\n{table.paper}, {table.about}")
+        click.echo(f"\n{table.paper}, {table.about}\n\n  In every row below still differs:")
+        _show_list(table.differs)
         for row in table.rows:
-            click.echo(f"\n  {row.data} {row.student} (teacher {row.teacher:.2f})")
+            click.echo(f"\n  {row.data} {row.student} (teacher {_figure(row.teacher)})")
             for name, line in table.commands(row).items():
-                click.echo(f"    {name:6} {row.miou[name]:.2f}  {line}")
+                click.echo(f"    {name:6} {_figure(row.miou[name])}  {line}")
+            _show_list(row.differs)
     for group in everything.ablations:
         click.echo(f"\n{group.paper}, {group.about}\n")
         for case in group.cases:
             click.echo(f"    {case.what:23} {case.miou:.2f}  {group.command(case)}")
+
+
+def _figure(miou: float | None) -> str:
+    return "–" if miou is None else f"{miou:.2f}"
+
+
+def _show_list(differs: list[str]) -> None:
+    for each in differs:
+        click.echo(f"    differs: {each}")

@@ -190,7 +190,7 @@ class AugmentedChannelKD(AugmentedKD):
         strength: λ0.
         covariance: ``diagonal`` or ``full``.
         temperature: τ.
-        bound: ``paper``, or ``tight``, which is 1–2 % lower where λ is 1.
+        bound: ``paper``, or ``tight``, which is about 2 % lower where λ is 1.
     """
 
     summary = "CWD with augmented student features in closed form"

@@ -13,17 +13,19 @@ class Row(Strict):
     Attributes:
         recipe: Of the student, its teacher, data and schedule.
         data, student: As the paper calls them.
-        teacher: The teacher's mIoU, %.
-        miou: Of each column, %.
+        teacher: The teacher's mIoU, %; None if it is not published.
+        miou: Of each column, %; None if it is not published.
         columns: How columns are made that differ from the table's.
+        differs: What of the published setting our recipe does not have, besides what the table says.
     """
 
     recipe: str
     data: str
     student: str
-    teacher: float
-    miou: dict[str, float]
+    teacher: float | None
+    miou: dict[str, float | None]
     columns: dict[str, str] = {}
+    differs: list[str] = []
 
 
 class Table(Strict):
@@ -31,10 +33,12 @@ class Table(Strict):
 
     Attributes:
         columns: How each is made: a verb and its options.
+        differs: What of the published setting no row's recipe has.
     """
 
     paper: str
     about: str
+    differs: list[str]
     columns: dict[str, str]
     rows: list[Row]
 
@@ -79,4 +83,6 @@ def load_published() -> Published:
 def _command(recipe: str, how: str) -> str:
     """``distill --method rdd`` → ``edgekd distill --recipe RECIPE --method rdd``."""
     verb, _, options = how.partition(" ")
+    if "--recipe" in options:
+        return f"edgekd {how}"
     return f"edgekd {verb} --recipe {recipe} {options}".rstrip()

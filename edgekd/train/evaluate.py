@@ -52,7 +52,7 @@ def predict(
     if inference == DEPLOYED:
         scores = upsample(model(look(size)).logits.float(), size)
     else:
-        scores = mean_probabilities(model, look, (image.shape[0], image.shape[1]) if inference.native else size, inference)
+        scores = mean_probabilities(model, look, inference.size_of(*image.shape[:2]) if inference.native else size, inference)
     return fit_classes(scores.argmax(1)[0].to(torch.uint8).cpu().numpy(), (label.shape[0], label.shape[1]))
 
 

@@ -24,6 +24,7 @@ class Inference:
 
     Attributes:
         native: The image at its own size, instead of resized to the network's rectangle.
+        short_side: With `native`: the image resized so that its shorter side has so many pixels.
         window: Slide a window of this (H, W) over the image; None = all of it at once.
         stride: (H, W) from window to window, 2/3 of the window where None; the last one ends at the edge.
         scales: Of the image.
@@ -38,6 +39,12 @@ class Inference:
     stride: Size | None = None
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+    short_side: int | None = None
+
+    def size_of(self, height: int, width: int) -> Size:
+        """(H, W) at which an image is looked at with `native`."""
+        factor = 1.0 if self.short_side is None else self.short_side / min(height, width)
+        return round(height * factor), round(width * factor)
 
     def __post_init__(self) -> None:
         if self.stride and not self.window:

@@ -209,7 +209,8 @@ def test_from_the_command_line(tmp_path, tiny_file, edgekd):
     assert json.loads(edgekd("eval", run, "--native", "--json").stdout)["miou"] == plain["miou"], "the images are the rectangle's size"
     more = ["--window", "32x48", "--stride", "16x16", "--scales", "0.5,1,1.75", "--flip", "--json"]
     slid = json.loads(edgekd("eval", run, *more).stdout)
-    assert slid["inference"] == {"native": True, "window": [32, 48], "stride": [16, 16], "scales": [0.5, 1.0, 1.75], "flip": True}
+    asked = {"native": True, "window": [32, 48], "stride": [16, 16], "scales": [0.5, 1.0, 1.75], "flip": True}
+    assert slid["inference"] == asked | {"short_side": None}
     assert 0 <= slid["miou"] <= 1 and slid["iou"] != plain["iou"]
     for arguments, message in {
         ("--native", "--imgsz", "32x32"): "leave --imgsz out",
@@ -219,3 +220,13 @@ def test_from_the_command_line(tmp_path, tiny_file, edgekd):
     }.items():
         assert message in edgekd("eval", run, *arguments, code=2).stderr
     assert "takes its own rectangle only" in edgekd("eval", tmp_path / "model.onnx", "--flip", code=2).stderr
+
+
+def test_the_short_side_is_that_of_the_network_input(network, image):
+    """Each image keeps its form: that is the rectangle of the same size."""
+    label = np.zeros(image.shape[:2], np.uint8)
+    by_side = predict(network, image, label, (32, 32), inference=Inference(native=True, short_side=48))
+    small = cv2.resize(image, (64, 48), interpolation=cv2.INTER_AREA)
+    expected = predict(network, small, np.zeros((48, 64), np.uint8), (32, 32), inference=Inference(native=True))
+    assert by_side.shape == label.shape and (by_side[::2, ::2] == expected).mean() > 0.95
+    assert Inference(native=True, short_side=512).size_of(375, 500) == (512, 683)
