@@ -4,6 +4,7 @@ For aarch64 a folder is prepared once: Debian's Python for arm64 unpacked, the w
 ``/proc/cpuinfo``, without which ONNX Runtime crashes on import. Nothing that is timed here means anything for a device.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -53,21 +54,28 @@ def arm_python() -> Path:
         UnavailableError: If there is no QEMU, no Debian to take packages from, or no network.
     """
     qemu, suite = emulator("aarch64"), release()
-    wanted = f"{suite}\n{Path(__file__).read_text()}{(ROOT / 'constraints.txt').read_text()}"
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.partition("==")[0] in (*WHEELS, *PURE)]
+    wanted = "\n".join([qemu, suite, *PACKAGES, *PLATFORMS, *pins])
     python, stamp = PREPARED / "bin/python3", PREPARED / "made-for"  # right beside .venv/pyvenv.cfg it would take that for its own
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        shutil.rmtree(PREPARED, ignore_errors=True)
-        version = _unpack_python(suite)
-        _install_wheels(version)
-        (PREPARED / "root/proc").mkdir()
-        (PREPARED / "root/proc/cpuinfo").write_text(CPUINFO)
-        python.parent.mkdir()
-        program = f"{PREPARED}/root/usr/bin/python{version}"
-        paths = f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{PREPARED}/wheels"'
-        python.write_text(f'#!/bin/sh\n{paths} exec {qemu} -L "{PREPARED}/root" -0 "{python}" "{program}" "$@"\n')
-        python.chmod(0o755)
-        stamp.write_text(wanted)
+    with PREPARED.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.is_file() or stamp.read_text() != wanted:
+            shutil.rmtree(PREPARED, ignore_errors=True)
+            _prepare(qemu, suite, python)
+            stamp.write_text(wanted)
     return python
+
+
+def _prepare(qemu: str, suite: str, python: Path) -> None:
+    version = _unpack_python(suite)
+    _install_wheels(version)
+    (PREPARED / "root/proc").mkdir()
+    (PREPARED / "root/proc/cpuinfo").write_text(CPUINFO)
+    python.parent.mkdir()
+    program = f"{PREPARED}/root/usr/bin/python{version}"
+    paths = f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{PREPARED}/wheels"'
+    python.write_text(f'#!/bin/sh\n{paths} exec {qemu} -L "{PREPARED}/root" -0 "{python}" "{program}" "$@"\n')
+    python.chmod(0o755)
 
 
 def arm_environment(processor: str) -> dict[str, str]:
