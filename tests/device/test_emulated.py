@@ -22,6 +22,7 @@ from tests.calib.conftest import noise, settled, table_of
 from tests.device.debian import UnavailableError
 from tests.device.emulated import PROCESSORS, arm_environment, arm_python, emulator
 
+pytestmark = pytest.mark.timeout(900)  # an emulated processor is some thirty times slower
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SIZE = (72, 104)
 INT8 = {CPU: "int8", TENSORRT: f"int8{ENGINE_SOURCE}"}
