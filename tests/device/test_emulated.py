@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     for target, name in INT8.items():
         low = path / "export" / name / "model.onnx"
         low.parent.mkdir()
-        onnx.save(quantize(model, table_of(model, images), FORMS[target], weight_bits=7), low)
+        onnx.save(quantize(model, table_of(model, images), FORMS[target], weight_bits=FORMS[CPU].weight_bits), low)
         about = {"target": target, "sha256": sha256(low), "reduction": {"kept": kept_by_design(model.graph)}}
         replace(artifact, name=f"m {name}", precision="int8", **about).save(low.parent)
     np.save(path / "images.npy", np.concatenate(images))
