@@ -1,14 +1,15 @@
 """A whole distillation step beside its floor: teacher forward, student forward and backward, plain cross entropy.
 
-python benchmarks/step.py [--out benchmarks/results/step.json] [--rounds 8]
+python benchmarks/step.py [--out benchmarks/results/step.json] [--rounds 8] [--size 360x360] [--batch 4] [--precision bf16] [--sync-debug]
 
 All variants train the same student under the same teacher on the same batch, in alternation; the overhead is the median of the
-ratios within a round, so that a drifting machine is fair to all.
+ratios within a round, so that a drifting machine is fair to all. With --sync-debug a GPU's every wait for the host in a step is an error.
 """
 
 import argparse
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import torch
 from edgekd.config import TaskRecipe, TransferRecipe
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.objective import Distillation
+from edgekd.distill.registry import TRANSFERS
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
-from edgekd_runtime.files import write_json
+from edgekd_runtime.files import parse_size, write_json
 from edgekd_runtime.measurement import describe_device
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CLASSES, SIZE, BATCH = 11, (360, 360), 4
+CLASSES = 11
 PLAIN, DIFFICULTY = TaskRecipe(), TaskRecipe(weighting="difficulty", warmup=0.1)
 
 
@@ -32,7 +34,7 @@ def segmenter(name: str, in_channels: int = 3) -> Segmenter:
     return model.to(DEVICE).to(memory_format=torch.channels_last)
 
 
-def variants(student: str, teacher: str) -> dict[str, tuple[Distillation, float]]:
+def variants(student: str, teacher: str, methods: Sequence[str]) -> dict[str, tuple[Distillation, float]]:
     """Name → (objective, share of the run it is in)."""
     ready = Teacher(segmenter(teacher))
     label_assisted = Teacher(segmenter(teacher, 4), LabelNoiser(CLASSES))
@@ -45,21 +47,38 @@ def variants(student: str, teacher: str) -> dict[str, tuple[Distillation, float]
         "floor": (objective(ready, PLAIN), 0.5),
         "rdd-tfe": (objective(ready, DIFFICULTY), 0.0),
         "rdd-tse": (objective(ready, DIFFICULTY), 0.5),
-        "fakd-cwd": (objective(ready, PLAIN, "fakd-cwd"), 0.5),
         "lad-input": (objective(label_assisted, PLAIN), 0.5),
-        "pd": (objective(ready, PLAIN, "pd"), 0.5),
-        "cwd": (objective(ready, PLAIN, "cwd"), 0.5),
+        **{name: (objective(ready, PLAIN, name), 0.5) for name in methods},
     }
 
 
-def step(objective: Distillation, progress: float, image: torch.Tensor, labels: torch.Tensor) -> float:
+def waits(call: Callable[[], object]) -> str | None:
+    """What made the GPU and the host wait for each other; None if nothing did."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        call()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return None
+
+
+def step(objective: Distillation, progress: float, image: torch.Tensor, labels: torch.Tensor, bf16: bool) -> float:
     """Seconds of one step without the optimiser."""
     begin = time.perf_counter()
-    torch.stack(list(objective(image, labels, progress).values())).sum().backward()
-    objective.zero_grad()
+    launch(objective, progress, image, labels, bf16)
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - begin
+
+
+def launch(objective: Distillation, progress: float, image: torch.Tensor, labels: torch.Tensor, bf16: bool) -> None:
+    """Forward and backward, not waited for."""
+    with torch.autocast(DEVICE.type, torch.bfloat16, enabled=bf16):
+        loss = torch.stack(list(objective(image, labels, progress).values())).sum()
+    loss.backward()
+    objective.zero_grad()
 
 
 def main() -> None:
@@ -67,34 +86,47 @@ def main() -> None:
     parser.add_argument("--out", default="benchmarks/results/step.json")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--student", default="deeplabv3-resnet18")
-    parser.add_argument("--teacher", default="deeplabv3-resnet50")
+    parser.add_argument("--teacher", default="deeplabv3-resnet101" if DEVICE.type == "cuda" else "deeplabv3-resnet50")
+    parser.add_argument("--size", type=parse_size, default=(360, 360))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--precision", choices=["32", "bf16"], default="32")
+    parser.add_argument("--methods", default=",".join(TRANSFERS), help="transfers, joined by commas")
+    parser.add_argument("--sync-debug", action="store_true", help="record what makes a GPU wait for the host")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    table = variants(arguments.student, arguments.teacher)
-    image = torch.randint(0, 256, (BATCH, 3, *SIZE), dtype=torch.uint8, device=DEVICE).to(memory_format=torch.channels_last)
-    labels = torch.randint(0, CLASSES, (BATCH, 45, 45), device=DEVICE).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    bf16, (height, width) = arguments.precision == "bf16", arguments.size
+    table = variants(arguments.student, arguments.teacher, arguments.methods.split(","))
+    image = torch.randint(0, 256, (arguments.batch, 3, height, width), dtype=torch.uint8, device=DEVICE)
+    image = image.to(memory_format=torch.channels_last)
+    blocks = torch.randint(0, CLASSES, (arguments.batch, height // 8, width // 8), device=DEVICE)
+    labels = blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)
     times: dict[str, list[float]] = {name: [] for name in table}
     for number in range(arguments.rounds + 1):
         for name, (objective, progress) in table.items():
-            seconds = step(objective, progress, image, labels)
+            seconds = step(objective, progress, image, labels, bf16)
             if number:  # the first round warms up
                 times[name].append(seconds)
-        print(
-            f"round {number}/{arguments.rounds}: " + "  ".join(f"{name} {values[-1]:.2f} s" for name, values in times.items() if values),
-            flush=True,
-        )
+        told = "  ".join(f"{name} {values[-1]:.2f} s" for name, values in times.items() if values)
+        print(f"round {number}/{arguments.rounds}: {told}", flush=True)
+    waited = {}
+    if arguments.sync_debug and DEVICE.type == "cuda":
+        for name, (objective, progress) in table.items():
+            waited[name] = waits(lambda objective=objective, progress=progress: launch(objective, progress, image, labels, bf16))
     rows = []
     for name, values in times.items():
         ratios = [value / floor for value, floor in zip(values, times["floor"], strict=True)]
-        rows.append({"name": name, "median_s": statistics.median(values), "overhead": statistics.median(ratios) - 1})
-        print(f"{name:10s} {statistics.median(values):.3f} s  {100 * rows[-1]['overhead']:+.2f} %")
+        row = {"name": name, "median_s": statistics.median(values), "overhead": statistics.median(ratios) - 1}
+        rows.append(row | ({"waits": waited[name]} if name in waited else {}))
+        print(f"{name:10s} {statistics.median(values):.3f} s  {100 * rows[-1]['overhead']:+.2f} %  {waited.get(name) or ''}")
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "device": describe_device() | {"torch": torch.__version__, "threads": torch.get_num_threads(), "kind": DEVICE.type},
         "student": arguments.student,
         "teacher": arguments.teacher,
-        "size": SIZE,
-        "batch": BATCH,
+        "size": arguments.size,
+        "batch": arguments.batch,
+        "precision": arguments.precision,
+        "peak_bytes": torch.cuda.max_memory_allocated() if DEVICE.type == "cuda" else None,
         "rows": rows,
     }
     write_json(Path(arguments.out), document)
