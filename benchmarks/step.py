@@ -21,8 +21,9 @@ from edgekd.distill.objective import Distillation
 from edgekd.distill.registry import TRANSFERS
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Segmenter
-from edgekd_runtime.files import parse_size, write_json
+from edgekd_runtime.files import write_json
 from edgekd_runtime.measurement import describe_device
+from edgekd_runtime.sizes import parse_size
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CLASSES = 11

@@ -61,7 +61,7 @@ class DataRecipe(Strict):
         color: Strength of brightness, contrast and saturation jitter, 0 = none.
         blur: Probability of a Gaussian blur, σ from 0.1 to 2 pixels.
         rare: Share of the crops that are drawn for a rare class instead of in turn: a sample that shows it, cut round one of its pixels.
-        workers: Loader processes; one fewer than the cores, at most 4, where absent.
+        workers: Loader processes; None = one fewer than the cores, of several training processes their share.
     """
 
     layout: str

@@ -12,15 +12,12 @@ from threading import Thread
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
-from torchvision.transforms import v2
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.balance import RareClasses, count_pixels
 from edgekd.data.layout import Layout
-from edgekd.data.transforms import to_tensors, train_transform
+from edgekd.data.transforms import Pair, Transform, train_transform
 from edgekd_runtime.errors import EdgeKDError
-
-Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 class TrainSet(Dataset[Pair]):
@@ -43,11 +40,11 @@ class TrainSet(Dataset[Pair]):
         sample = self._layout.read(index)
         before = torch.get_rng_state()
         torch.default_generator.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
-        image, label = transform(*to_tensors(sample))
+        pair = transform(sample)
         torch.set_rng_state(before)
-        return image.as_subclass(torch.Tensor), label.as_subclass(torch.Tensor)
+        return pair
 
-    def _chosen(self, position: int) -> tuple[int, v2.Transform]:
+    def _chosen(self, position: int) -> tuple[int, Transform]:
         """Which sample, and how it is cut: in turn and anywhere, or for a rare class."""
         generator = np.random.default_rng([self._seed, position, 1])
         if self._share and generator.random() < self._share and (rare := self._rare.draw(generator)) is not None:
@@ -96,7 +93,7 @@ def train_loader(
     layout: Layout, data: DataRecipe, train: TrainRecipe, *, start: int = 0, rank: int = 0, world: int = 1
 ) -> DataLoader[Pair]:
     """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on; pass each through `checked`."""
-    workers = min(4, max(1, len(os.sched_getaffinity(0)) - 1)) if data.workers is None else data.workers
+    workers = default_workers() if data.workers is None else data.workers
     return DataLoader(
         TrainSet(layout, data, train.seed),
         batch_sampler=Positions(train, start, rank, world),
@@ -107,6 +104,12 @@ def train_loader(
         collate_fn=_collate,
         generator=torch.Generator(),  # its base seed is never used; without this it would be drawn from the run's own
     )
+
+
+def default_workers() -> int:
+    """A core for each, but one that every training process of this machine keeps for itself."""
+    processes = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    return max(1, len(os.sched_getaffinity(0)) // processes - 1)
 
 
 def _collate(samples: list[Pair] | EdgeKDError) -> list[torch.Tensor] | EdgeKDError:
