@@ -127,7 +127,25 @@ def camvid(place: Place) -> list[Part]:
     rates = place.work / "loader.json"
     workers = "0,1" if place.small else "4,8,15"
     return [
-        Part("loader", 60, [_script("loaded.py", str(rates), "--workers", workers, "--batches", place.of(60, 3))], {"loader": rates}),
+        Part(
+            "loader",
+            60,
+            [
+                _script(
+                    "loaded.py",
+                    str(rates),
+                    "--workers",
+                    workers,
+                    "--batches",
+                    place.of(60, 3),
+                    "--batch",
+                    place.of(16, 2),
+                    "--images",
+                    place.of(16, 2),
+                )
+            ],
+            {"loader": rates},
+        ),
         *(
             Part(name, 110, [_script("trained.py", str(folders[name]), *words)], {"run": folders[name] / "told.json"})
             for name, words in commands.items()
