@@ -22,7 +22,7 @@ class DeviceOptions:
     """What is measured there.
 
     Attributes:
-        backends: What runs the models; the usual one of each file where empty.
+        backends: What runs the models; all that are installed there and suit a file where empty.
         threads: Numbers of CPU threads, 0 = the backend's default; each is measured.
         batches: Numbers of images a call; each is measured.
         seconds: At least this long a model and stage.

@@ -28,6 +28,8 @@ from tests.test_house import BLOCKER, HOST
 
 ALONE = Path(__file__).parents[2] / ".venv-runtime/bin/python"
 
+ONE = ("--seconds", 0.1, "--backend", "onnxruntime-cpu")
+
 RUN = """
 import runpy
 sys.argv[:1] = []
@@ -55,7 +57,7 @@ def bundle(tmp_path, exported):
 
 def test_every_verb(bundle, cache, tmp_path):
     assert json.loads(on_device(bundle, "check", "--json").stdout)["backends"]["onnxruntime-cpu"]["usable"]
-    said = on_device(bundle, "bench", "--seconds", 0.1, "--results", "-")
+    said = on_device(bundle, "bench", *ONE, "--results", "-")
     (one,) = json.loads(said.stdout)["measurements"]
     assert one["backend"] == "onnxruntime-cpu" and one["path"].startswith(str(cache)) and one["accuracy"] is None and "p50" in said.stderr
     with video_writer(tmp_path / "in.mp4", 15, (40, 56)) as write:
@@ -107,7 +109,7 @@ def test_engines_are_built_once_into_the_cache(bundle, cache, tmp_path):
     if no_gpu_reason() is None or installed_family() != "tensorrt-rtx":
         return
     written = engine.stat().st_mtime_ns
-    said = on_device(bundle, "bench", "--trt", "--seconds", 0.1, "--results", tmp_path / "r.json", code=1).stderr
+    said = on_device(bundle, "bench", "--trt", *ONE, "--results", tmp_path / "r.json", code=1).stderr
     assert "Not measured:" in said and "Error: 1 could not be measured" in said and engine.stat().st_mtime_ns == written
     assert [one["backend"] for one in json.loads((tmp_path / "r.json").read_text())["measurements"]] == ["onnxruntime-cpu"]
 
@@ -207,7 +209,7 @@ def test_images_inside_measure_what_the_host_measures(tmp_path, camvid, exported
     inside = unpack(made.file)
     second = layout.read(layout.spread(3)[1])
     assert (inside.sample(1)[0] == second.image).all() and (inside.sample(1)[1] == second.label).all()
-    said = on_device(made.file, "bench", "--seconds", 0.1, "--results", tmp_path / "r.json").stdout
+    said = on_device(made.file, "bench", *ONE, "--results", tmp_path / "r.json").stdout
     (one,) = json.loads((tmp_path / "r.json").read_text())["measurements"]
     with open_session(folder / "model.onnx") as session:
         expected = score(session.predict, [layout.read(index) for index in layout.spread(3)], 11)
