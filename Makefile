@@ -5,13 +5,13 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RUNTIME := .venv-runtime
 
-.PHONY: install quickstart test test-runtime lint format clean
+.PHONY: install quickstart test test-runtime lint docs format clean
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml deploy/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[cpu,test]'
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ./deploy -e '.[cpu,test]'
 	touch $@
 
 quickstart: install
@@ -34,10 +34,14 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/python .ci/typecheck_tensorrt.py
 	$(BIN)/lint-imports
+	$(MAKE) docs
+
+docs: install
+	$(BIN)/mkdocs build --strict --quiet --site-dir .site
 
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv $(RUNTIME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(RUNTIME) .site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,3 +1,3 @@
 """What runs on the device: artifact, backends, latency, accuracy and video. Needs numpy, OpenCV and one backend; never PyTorch or onnx."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
