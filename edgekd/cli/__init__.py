@@ -26,6 +26,7 @@ VERBS = {
     "demo": "Overlay video from a video, camera or stream; live in the browser.",
     "inspect": "What is in a model.onnx or model.engine.",
     "check": "What can run here, and what is missing.",
+    "recipes": "Recipes that ship, and one with every key resolved.",
     "models": "Heads, backbones, and what a model costs.",
     "methods": "Distillation methods and what they need.",
 }

@@ -1,0 +1,38 @@
+"""`edgekd recipes`."""
+
+import click
+
+from edgekd.cli.options import json_option, print_json
+from edgekd_runtime.errors import UsageError
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--method", help="Print it with this method's teacher, weighting and transfers.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated.")
+@json_option
+def command(name: str | None, method: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """The recipes that ship; of NAME (one of them, a YAML file or a run folder) the whole recipe, every key with its value."""
+    from edgekd.config import assignment, dump_recipe, load_recipe, shipped_recipes
+    from edgekd.console import table
+    from edgekd.distill.methods import method_recipe
+
+    if name is None:
+        if method or assignments:
+            raise UsageError("--method and --set change one recipe; name it.")
+        if as_json:
+            print_json(shipped_recipes())
+            return
+        rows = []
+        for each in shipped_recipes():
+            recipe = load_recipe(each)
+            teacher = recipe.teacher.model.name if recipe.teacher.model else "label-assisted" if recipe.teacher.label_assisted else "–"
+            rows.append([each, recipe.data.layout, recipe.student.name, teacher, f"{recipe.train.steps}"])
+        table("recipes", ["recipe", "data", "student", "teacher", "steps"], rows)
+        return
+    pieces = [{**method_recipe(method), "method": method}] if method else []
+    recipe = load_recipe(name, [*pieces, *(assignment(text) for text in assignments)])
+    if as_json:
+        print_json(recipe.model_dump(mode="json"))
+    else:
+        click.echo(dump_recipe(recipe), nl=False)
