@@ -37,7 +37,7 @@ lint: install
 	$(MAKE) docs
 
 docs: install
-	$(BIN)/mkdocs build --strict --quiet --site-dir .site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .site
 
 format: install
 	$(BIN)/ruff check --fix .
