@@ -44,7 +44,10 @@ def _first_line(kind: type) -> str:
 
 
 def _table(prefix: str, kind: type[BaseModel]) -> str:
-    rows = [f"| `{prefix}{name}` | {_cell(_type(field.annotation))} | {_default(field)} | {_cell(field.description or '')} |" for name, field in kind.model_fields.items()]
+    rows = [
+        f"| `{prefix}{name}` | {_cell(_type(field.annotation))} | {_default(field)} | {_cell(field.description or '')} |"
+        for name, field in kind.model_fields.items()
+    ]
     return "| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
@@ -73,7 +76,9 @@ def _type(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return _type(arguments[0])
     if origin in (list, tuple):
-        return f"list of {_type(arguments[0])}" if origin is list or arguments[-1] is Ellipsis else f"{len(arguments)} × {_type(arguments[0])}"
+        return (
+            f"list of {_type(arguments[0])}" if origin is list or arguments[-1] is Ellipsis else f"{len(arguments)} × {_type(arguments[0])}"
+        )
     if origin is dict:
         return "mapping"
     names = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", dict: "mapping"}

@@ -337,6 +337,10 @@ class TrainRecipe(Strict):
     speed: SpeedRecipe = SpeedRecipe()
 
 
+TITLES = {"teacher": "teacher", "lad-teacher": "teacher, shown the label", "baseline": "student alone"}
+"""Methods that train no student under a teacher."""
+
+
 class Recipe(Strict):
     """A whole run.
 
@@ -355,6 +359,11 @@ class Recipe(Strict):
     task: TaskRecipe = TaskRecipe()
     transfer: list[TransferRecipe] = []
     train: TrainRecipe = TrainRecipe()
+
+    @property
+    def title(self) -> str:
+        """What progress lines call this run: the recipe, and which network is trained how."""
+        return f"{self.name} {TITLES.get(self.method, f'student, {self.method}')}"
 
     @model_validator(mode="after")
     def _whole_groups(self) -> "Recipe":

@@ -5,11 +5,11 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import edgekd_runtime
 from edgekd.config import dump_recipe

@@ -56,4 +56,4 @@ def command(onnx_file: Path, out: Path, as_json: bool, **options: Any) -> None:
         print_json([document(one) for one in exported])
     else:
         show(exported, options["sensitivity"])
-    next_command(f"edgekd bench {out}")
+    next_command("edgekd", "bench", out)

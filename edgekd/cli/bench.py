@@ -168,4 +168,4 @@ def command(
         raise GateError("\n".join(missed))
     if failures:
         raise EdgeKDError(f"{len(failures)} could not be measured, see above; what could is in {target}.")
-    next_command(f"edgekd report {target}")
+    next_command("edgekd", "report", target)

@@ -24,4 +24,4 @@ def command(run: Path, out: Path, precision: str | None, images: int | None, dat
     click.echo(f"{out}: {', '.join(made.models)}, {out.stat().st_size / 1e6:.1f} MB")
     if made.images:
         click.echo(f"{made.images} images of {made.data} with their labels are inside: who gets the file gets that data too.")
-    next_command(f"python3 {out} bench")
+    next_command("python3", out, "bench")

@@ -43,7 +43,7 @@ def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_
     file = out or Run(run).calibration
     table.save(file)
     click.echo(f"{file}: {len(table.ranges)} tensors, {method}, {len(table.images)} images")
-    next_command(f"edgekd export {run} --precision int8 --calib-table {file}")
+    next_command("edgekd", "export", run, "--precision", "int8", "--calib-table", file)
 
 
 @command.command()

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
+from edgekd_runtime.errors import UsageError
 
 
 @click.command()
@@ -16,6 +17,11 @@ from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse
     help="Trained teacher: run folder, .safetensors, package.module:function, hf:FOLDER_OR_ID, .onnx, .pt2 or TorchScript; without it the "
     "recipe's teacher is trained first.",
 )
+@click.option(
+    "--teacher-steps",
+    type=click.IntRange(min=1),
+    help="Optimiser steps of the teacher, where it is trained first; the recipe's by default.",
+)
 @click.option("--trust", is_flag=True, help="Open a teacher's file that holds code (.pt2, TorchScript), which can run on this machine.")
 @click.option("--qat", is_flag=True, help="Fine-tune the student of the run in --recipe with INT8's rounding, under its teacher.")
 @click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
@@ -23,6 +29,7 @@ from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse
 def command(
     method: str | None,
     teacher: str | None,
+    teacher_steps: int | None,
     trust: bool,
     dump_difficulty: int | None,
     out: Path | None,
@@ -49,10 +56,14 @@ def command(
             pieces.append(parts.quantised_fine_tuning(Path(options["recipe"]), method))
         if teacher:
             pieces.append(teacher_piece(teacher, trust))
+        if teacher_steps is not None:
+            if teacher:
+                raise UsageError("--teacher names a trained teacher, so --teacher-steps does nothing; leave one of them out.")
+            pieces.append({"teacher": {"steps": teacher_steps}})
         recipe = recipe_from(options, *pieces)
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.distill(recipe, folder, resume=resume, overwrite=overwrite)
     if dump_difficulty:
         files = pipeline.difficulty_pictures(folder, dump_difficulty)
         click.echo(f"{len(files)} difficulty maps in {files[0].parent}")
-    next_command(f"edgekd export {folder}")
+    next_command("edgekd", "export", folder)

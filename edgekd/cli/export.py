@@ -98,7 +98,7 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
         print_json([document(one) for one in exported])
     else:
         show(exported, options["sensitivity"])
-    next_command(f"edgekd bench {folder}")
+    next_command("edgekd", "bench", folder)
 
 
 def document(one: Any) -> dict[str, Any]:

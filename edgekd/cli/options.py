@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,6 +152,16 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def next_command(text: str) -> None:
-    """Say on stderr what comes next."""
-    click.echo(f"Next: {text}", err=True)
+CARRIED = ("recipe", "data_root", "imgsz", "batch_size", "seed", "devices", "precision")
+"""Options of a training that the next command needs too, since they are about the whole recipe and not about one of its networks."""
+
+
+def carried_options(ctx: click.Context) -> list[str]:
+    """What was given of `CARRIED`, as words of a command line."""
+    given = [name for name in CARRIED if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    return [word for name in given for word in (f"--{name.replace('_', '-')}", str(ctx.params[name]))]
+
+
+def next_command(*words: object) -> None:
+    """Say on stderr what comes next, so that it can be pasted."""
+    click.echo(f"Next: {shlex.join(map(str, words))}", err=True)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 
-from edgekd.cli.options import next_command
-
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quickstart"), show_default=True, help="Folder to fill.")
@@ -27,4 +25,4 @@ def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
     taught = result.measured[-1].artifact.method
     click.echo(f"Distillation ({taught}) against the student alone: {100 * (scores[taught] - scores['baseline']):+.2f} mIoU on this seed")
     click.echo(f"Page:  {result.report}\nVideo: {result.video}\nTook {duration(time.monotonic() - begin)}")
-    next_command("edgekd data layouts, then edgekd distill on your own data")
+    click.echo("Next: your own data; `edgekd data layouts` shows the forms that it may have.", err=True)

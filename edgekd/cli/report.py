@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekd.cli.options import next_command
 from edgekd_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples:
     if picture is not None:
         write_picture(measured, picture)
     click.echo(f"{out}: {len(measured)} measurements")
-    next_command(f"open {out} in a browser")
+    click.echo(f"Next: open {out} in a browser.", err=True)
 
 
 def _samples(measured: list[dict[str, Any]], count: int, root: str | None) -> Sequence["SampleRow"]:

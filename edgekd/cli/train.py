@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
+from edgekd.cli.options import carried_options, next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
 
 
 @click.command()
@@ -31,8 +31,11 @@ def command(part: str, label_assisted: bool, out: Path | None, resume: bool, ove
         recipe = parts.student_part(recipe_from(options))
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
     pipeline.train(recipe, folder, resume=resume, overwrite=overwrite)
-    following = "edgekd distill --teacher" if recipe.method.endswith("teacher") else "edgekd export"
-    next_command(f"{following} {folder}")
+    if recipe.method.endswith("teacher"):
+        shorthand = ["--method", "lad"] if recipe.objective == "label-assisted" else []
+        next_command("edgekd", "distill", *carried_options(click.get_current_context()), *shorthand, "--teacher", folder)
+    else:
+        next_command("edgekd", "export", folder)
 
 
 def _of_teacher(options: dict[str, Any], label_assisted: bool) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class Trainer:
         saved = time.monotonic()
         first = self.fabric.is_global_zero
         tracked = tracking(self.folder.path, self.recipe, self.state.step, self._tracked_as) if first else nullcontext()
-        with progress(self.recipe.name, quiet=not first) as update, tracked as self.tracker, asked_to_end() as stop:
+        with progress(self.recipe.title, quiet=not first) as update, tracked as self.tracker, asked_to_end() as stop:
             while self.state.step < self.train.steps:
                 begin = time.perf_counter()
                 with enough_memory("lower train.batch_size, or raise train.accumulate"):
@@ -230,7 +230,7 @@ class Trainer:
             self.folder.log({"step": self.state.step, "val": accuracy.to_json()})
             self.tracker.log({"val/miou": accuracy.miou}, self.state.step)
             note(
-                f"{self.recipe.name}: step {self.state.step}/{self.train.steps}  val mIoU {100 * accuracy.miou:.2f} "
+                f"{self.recipe.title}: step {self.state.step}/{self.train.steps}  val mIoU {100 * accuracy.miou:.2f} "
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
             )
             if better:
