@@ -1,4 +1,4 @@
-"""The README's commands are ones that the command line takes."""
+"""The README's and the documentation's commands are ones that the command line takes."""
 
 import re
 import shlex
@@ -11,7 +11,9 @@ from edgekd.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if re.match(r"\s*edgekd [a-z]", line)]
+PAGES = [README, *(file.read_text(encoding="utf-8") for file in sorted((ROOT / "docs").glob("*.md")))]
+LINES = [line for page in PAGES for line in page.replace("\\\n", " ").splitlines()]
+COMMANDS = [line.split(" #")[0].strip() for line in LINES if re.match(r"\s*edgekd [a-z]", line)]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -28,7 +30,7 @@ def test_a_command_parses(line):
 
 def test_there_are_commands_and_their_files():
     assert len(COMMANDS) > 8
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+    for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", README):
         assert (ROOT / target).exists(), target
 
 
