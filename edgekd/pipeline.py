@@ -239,8 +239,8 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
     folder = parent / f"{recipe.name}-{part.method}-{part.student.name}-seed{part.train.seed}"
     run = Run(folder)
     if not run.last.exists():
-        steps = f"{part.train.steps} steps, then the student, {recipe.train.steps} steps"
-        note(f"Training the teacher first: {part.student.name}, {steps}; it goes into {folder}")
+        both = f"{part.train.steps} steps, then the student, {recipe.train.steps} steps"
+        note(f"Training the teacher first: {part.student.name}, {both}; it goes into {folder}")
         train(part, folder, overwrite=True)
         return folder
     if essence(open_run(folder).recipe) != essence(part):

@@ -32,6 +32,26 @@ def blocks(seed: int, classes: int, size: tuple[int, int] = (48, 64), cell: int 
     return np.kron(grid, np.ones((cell, cell), int))
 
 
+CAN_BE_MISSING = ("GPU", "PyTorch is installed here", "could not import 'wandb'", "could not import 'mlflow'")
+"""Reasons for which a test may skip where CI runs the whole suite: it has no GPU, the environment without PyTorch has a run of its own, and
+trackers are large. Whatever else can be had there is installed by `.ci/run`, so a test that skips for want of it fails the run."""
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI, fail if a test that can run there skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or "torch" not in globals() or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    reasons = {
+        report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr) for report in reporter.stats.get("skipped", [])
+    }
+    lacking = sorted(reason for reason in reasons if not any(known in reason for known in CAN_BE_MISSING))
+    for reason in lacking:
+        reporter.write_line(f"In CI this must run: {reason}", red=True)
+    if lacking and exitstatus == 0:
+        session.exitstatus = 1
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """No test writes to the user's cache, but to this folder."""
