@@ -20,14 +20,17 @@ def recipe_reference() -> str:
     """A table for each section of a recipe: key, type, default, meaning."""
     from edgekd.config import Recipe
 
-    pages = [_table("", Recipe)]
-    seen: set[type[BaseModel]] = set()
-    for name, field in Recipe.model_fields.items():
-        for kind in _models(field.annotation):
-            if kind not in seen:
-                seen.add(kind)
-                pages.append(f"## `{name}`\n\n{_first_line(kind)}\n\n{_table(f'{name}.', kind)}")
-    return "\n\n".join(pages)
+    return "\n\n".join([_table("", Recipe), *_sections("", Recipe)])
+
+
+def _sections(prefix: str, kind: type[BaseModel]) -> list[str]:
+    """The sections of a section, each with its own."""
+    pages = []
+    for name, field in kind.model_fields.items():
+        for inner in _models(field.annotation):
+            key = f"{prefix}{name}"
+            pages += [f"## `{key}`\n\n{_first_line(inner)}\n\n{_table(f'{key}.', inner)}", *_sections(f"{key}.", inner)]
+    return pages
 
 
 def exit_codes() -> str:

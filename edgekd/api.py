@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from edgekd.config import Recipe, load_recipe, merge, validate
+from edgekd.config import Recipe
 from edgekd.data import open_split
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.export.plan import Exported, ExportPlan, export_all
+from edgekd.loading import load_recipe, merge, validate
 from edgekd.measure.benchmark import bench_models
 from edgekd.measure.pytorch import model_files, open_model, register_torch
 from edgekd.measure.score import Scored, score_model

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from edgekd.config import RECIPE_FILE, Recipe, dump_recipe, load_recipe
+from edgekd.config import Recipe
 from edgekd.console import note
+from edgekd.loading import RECIPE_FILE, dump_recipe, load_recipe
 from edgekd_runtime.artifact import MODEL_FILES
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import atomic, write_text

@@ -90,7 +90,8 @@ TINY = {
 @pytest.fixture
 def tiny():
     """A recipe that trains in seconds."""
-    from edgekd.config import Recipe, validate
+    from edgekd.config import Recipe
+    from edgekd.loading import validate
 
     return validate(Recipe, TINY, "tiny")
 
@@ -98,7 +99,7 @@ def tiny():
 @pytest.fixture
 def tiny_file(tmp_path, tiny) -> Path:
     """The same as a file."""
-    from edgekd.config import dump_recipe
+    from edgekd.loading import dump_recipe
 
     file = tmp_path / "tiny.yaml"
     file.write_text(dump_recipe(tiny))

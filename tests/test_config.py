@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgekd.config import RECIPES, Recipe, assignment, dump_recipe, load_recipe, merge, validate
+from edgekd.config import Recipe
+from edgekd.loading import RECIPES, assignment, dump_recipe, load_recipe, merge, validate
 from edgekd_runtime.errors import UsageError
 
 

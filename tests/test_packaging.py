@@ -12,7 +12,7 @@ import pytest
 import tomllib
 
 import edgekd_runtime
-from edgekd.config import dump_recipe
+from edgekd.loading import dump_recipe
 
 ROOT = Path(__file__).parents[1]
 PARTS = {"edgekd": ROOT, "edgekd_runtime": ROOT / "deploy"}

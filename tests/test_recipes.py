@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd.config import Recipe, dump_recipe, load_recipe, shipped_recipes
+from edgekd.config import Recipe
 from edgekd.data import open_layout
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation
 from edgekd.distill.registry import build_transfer
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.transfer import Widths
+from edgekd.loading import dump_recipe, load_recipe, shipped_recipes
 from edgekd.models import Segmenter, build_network
 from edgekd.parts import distillation_part, teacher_part
 from edgekd.runs import Run

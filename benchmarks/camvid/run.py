@@ -24,7 +24,7 @@ import timm
 import torch
 from jobs import STUDENTS, STUDIES, TEACHERS, Data, Job
 
-from edgekd.config import load_recipe
+from edgekd.loading import load_recipe
 from edgekd.runs import Run
 from edgekd_runtime import __version__
 from edgekd_runtime.files import read_json, write_json

@@ -28,9 +28,9 @@ root_option = click.option("--data-root", help="Folder of the data set, where it
 @root_option
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
-    from edgekd.config import nearest
     from edgekd.data import open_split
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
+    from edgekd.loading import nearest
     from edgekd.parts import moved
     from edgekd.runs import Run, open_run
     from edgekd_calib.ranges import METHODS

@@ -136,10 +136,10 @@ def plan_from(options: dict[str, Any]) -> Any:
     Raises:
         UsageError: If a precision or a method is unknown.
     """
-    from edgekd.config import nearest
     from edgekd.export.judge import Budget
     from edgekd.export.parity import ParityLimits
     from edgekd.export.plan import Calibration, ExportPlan
+    from edgekd.loading import nearest
     from edgekd_calib.ranges import METHODS
     from edgekd_runtime.trt.build import BuildOptions
 

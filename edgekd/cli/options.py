@@ -71,7 +71,7 @@ def layout_options_from(texts: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UsageError: If one is not KEY=VALUE.
     """
-    from edgekd.config import assignment
+    from edgekd.loading import assignment
 
     options: dict[str, Any] = {}
     for text in texts:
@@ -123,7 +123,7 @@ def recipe_from(options: dict[str, Any], *pieces: dict[str, Any]) -> "Recipe":
         options: As click gives them.
         pieces: Pieces of recipe that come after the file and before the options.
     """
-    from edgekd.config import assignment, load_recipe
+    from edgekd.loading import assignment, load_recipe
 
     size = size_option(options["imgsz"])
     flags = {

@@ -12,8 +12,8 @@ import click
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe `quickstart`. May be repeated.")
 def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
     """The whole chain on drawn streets: teacher, student alone and distilled, export, benchmark, video, page. Minutes on two cores."""
-    from edgekd.config import assignment, load_recipe
     from edgekd.console import duration
+    from edgekd.loading import assignment, load_recipe
     from edgekd.measure.benchmark import show
     from edgekd.quickstart import quickstart
 

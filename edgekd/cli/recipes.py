@@ -13,9 +13,9 @@ from edgekd_runtime.errors import UsageError
 @json_option
 def command(name: str | None, method: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """The recipes that ship; of NAME (one of them, a YAML file or a run folder) the whole recipe, every key with its value."""
-    from edgekd.config import assignment, dump_recipe, load_recipe, shipped_recipes
     from edgekd.console import table
     from edgekd.distill.methods import method_recipe
+    from edgekd.loading import assignment, dump_recipe, load_recipe, shipped_recipes
 
     if name is None:
         if method or assignments:

@@ -3,8 +3,9 @@
 from inspect import signature
 from typing import Any
 
-from edgekd.config import Recipe, nearest
+from edgekd.config import Recipe
 from edgekd.data.layout import Layout, Sample
+from edgekd.loading import nearest
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.plugins import load_reference, look_up
 

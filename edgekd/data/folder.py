@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from edgekd.config import Strict, read_yaml, validate
+from edgekd.config import Strict
 from edgekd.data.files import Colours, FileLayout, Pairs, colour_table, label_table, pair_files, read_mask
+from edgekd.loading import read_yaml, validate
 from edgekd_runtime.classes import IGNORE, ClassSet, default_palette
 from edgekd_runtime.errors import EdgeKDError
 

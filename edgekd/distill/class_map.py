@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from edgekd.config import nearest
+from edgekd.loading import nearest
 from edgekd.models import SegOutput
 from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError

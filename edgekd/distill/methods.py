@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from edgekd.config import nearest
 from edgekd.distill.registry import TRANSFERS
+from edgekd.loading import nearest
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.plugins import is_reference
 

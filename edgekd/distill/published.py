@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edgekd.config import Strict, read_yaml, validate
+from edgekd.config import Strict
+from edgekd.loading import read_yaml, validate
 
 FILE = Path(__file__).with_name("published.yaml")
 

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import create_model
 
-from edgekd.config import Strict, TransferRecipe, validate
+from edgekd.config import Strict, TransferRecipe
 from edgekd.distill.adversarial import Adversarial
 from edgekd.distill.afdcd import DenseContrast
 from edgekd.distill.at import AttentionTransfer
@@ -22,6 +22,7 @@ from edgekd.distill.ifvd import IntraClassVariation
 from edgekd.distill.kd import PixelKD
 from edgekd.distill.skds import PairwiseSimilarity
 from edgekd.distill.transfer import Transfer, Widths
+from edgekd.loading import validate
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.plugins import look_up
 

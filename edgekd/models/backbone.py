@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import edgekd.models.stdc  # noqa: F401  (registers its models with timm)
-from edgekd.config import nearest
+from edgekd.loading import nearest
 from edgekd.models.heads import Levels
 from edgekd.models.pyramid import STRIDES, SimplePyramid
 from edgekd.models.weights import read_weights

@@ -1,6 +1,7 @@
 """A network from its recipe."""
 
-from edgekd.config import ModelRecipe, nearest
+from edgekd.config import ModelRecipe
+from edgekd.loading import nearest
 from edgekd.models.heads import HEADS
 from edgekd.models.network import Network
 from edgekd.models.networks import NETWORKS

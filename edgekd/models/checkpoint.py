@@ -9,7 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from edgekd.config import ModelRecipe, validate
+from edgekd.config import ModelRecipe
+from edgekd.loading import validate
 from edgekd.models.build import build_network
 from edgekd.models.network import Network
 from edgekd.runs import Run

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from edgekd.config import ModelRecipe, validate
+from edgekd.config import ModelRecipe
+from edgekd.loading import validate
 from edgekd.models.build import build_network
 from edgekd.models.checkpoint import load_network
 from edgekd.models.foreign import ForeignNetwork

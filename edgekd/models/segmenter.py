@@ -8,7 +8,8 @@ import timm
 from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
-from edgekd.config import ModelRecipe, nearest
+from edgekd.config import ModelRecipe
+from edgekd.loading import nearest
 from edgekd.models.backbone import Backbone, can_dilate
 from edgekd.models.heads import HEADS, Head
 from edgekd.models.heads.fcn import AuxiliaryHead

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd.config import dump_recipe
 from edgekd.data import open_layout
 from edgekd.export.onnx import write_onnx
+from edgekd.loading import dump_recipe
 from edgekd.measure import pytorch
 from edgekd.measure.pytorch import model_files, register_torch
 from edgekd.models import build_network, load_network

@@ -160,7 +160,8 @@ def places(tmp_path_factory):
     from click.testing import CliRunner
 
     from edgekd.cli import main
-    from edgekd.config import Recipe, dump_recipe, validate
+    from edgekd.config import Recipe
+    from edgekd.loading import dump_recipe, validate
     from tests.conftest import TINY
 
     tmp = tmp_path_factory.mktemp("bad")

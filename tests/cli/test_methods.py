@@ -9,10 +9,10 @@ import pytest
 
 from edgekd.cli import main
 from edgekd.cli.options import recipe_from
-from edgekd.config import shipped_recipes
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.registry import build_transfer, transfer_names
 from edgekd.distill.transfer import Widths
+from edgekd.loading import shipped_recipes
 from edgekd.parts import distillation_part, student_part, teacher_part
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd.config import DataRecipe, TrainRecipe, load_recipe
+from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data import open_split
 from edgekd.data.balance import RareClasses, class_weights, count_pixels, with_class_weights
 from edgekd.data.files import FileLayout
 from edgekd.data.layout import Layout, Sample
 from edgekd.data.loader import checked, train_loader
 from edgekd.data.transforms import train_transform
+from edgekd.loading import load_recipe
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from edgekd import parts, pipeline
-from edgekd.config import Recipe, merge, validate
+from edgekd.config import Recipe
 from edgekd.distill.methods import METHODS, method_recipe
+from edgekd.loading import merge, validate
 from edgekd.runs import Run
 from tests.conftest import TINY
 

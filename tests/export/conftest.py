@@ -3,8 +3,9 @@
 import pytest
 
 from edgekd import parts, pipeline
-from edgekd.config import Recipe, validate
+from edgekd.config import Recipe
 from edgekd.data import open_split
+from edgekd.loading import validate
 from tests.conftest import TINY
 
 

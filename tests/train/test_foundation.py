@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 import tests.models.small  # noqa: F401  (registers small transformers with timm)
 from edgekd import parts, pipeline
 from edgekd.cli import main
-from edgekd.config import Recipe, validate
+from edgekd.config import Recipe
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.windows import look_through
+from edgekd.loading import validate
 from edgekd.models import Segmenter, SegOutput, load_network
 from edgekd.models.build import build_network
 from edgekd.runs import Run

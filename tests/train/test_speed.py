@@ -98,7 +98,7 @@ def test_on_a_gpu_cudnn_is_timed_and_tf32_is_what_was_asked_for(monkeypatch):
 
 
 def test_a_teacher_is_the_same_however_fast_it_was_trained():
-    from edgekd.config import load_recipe
+    from edgekd.loading import load_recipe
 
     recipe = load_recipe("camvid")
     quick = load_recipe("camvid", [{"train": {"speed": {"compile": "both", "tf32": False}}}])
