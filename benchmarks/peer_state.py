@@ -252,9 +252,20 @@ def task(recipe: TaskRecipe) -> Callable[[Any], Tensor]:
             for part in (slice(start, start + size) for start in range(0, len(s.labels), size))
             for weight, logits, teacher in ((1.0, s.zs, s.zt), (recipe.auxiliary, s.aux_s, s.aux_t))
         ]
-        return torch.stack(groups).sum() * size / len(s.labels)
+        total = torch.stack(groups).sum() * size / len(s.labels)
+        return total + recipe.dice * dice(s.zs, s.labels) if recipe.dice else total
 
     return loss
+
+
+def dice(zs: Tensor, labels: Tensor) -> Tensor:
+    """Image by image and class by class: 1 − (2·overlap + 1)/(areas + 1) of the classes that an image shows."""
+    terms = []
+    for p, y in zip(direct.resized(zs, labels), labels, strict=True):
+        for k in sorted({k for k in y.flatten().tolist() if k < zs.shape[1]}):
+            mine, its = p[k][y < zs.shape[1]], (y[y < zs.shape[1]] == k).double()
+            terms.append(1 - (2 * (mine * its).sum() + 1) / (mine.sum() + its.sum() + 1))
+    return torch.stack(terms).mean() if terms else zs.sum() * 0
 
 
 def head(recipe: TaskRecipe, zs: Tensor, of_teacher: Tensor, zt: Tensor, aux_t: Tensor, labels: Tensor, progress: float) -> Tensor:
@@ -266,8 +277,9 @@ def head(recipe: TaskRecipe, zs: Tensor, of_teacher: Tensor, zt: Tensor, aux_t: 
     nothing = zs.sum() * 0
     own = {i: p_s[i, flat[i]] for i in pixels}
     weight = {i: recipe.class_weights[int(flat[i])] if recipe.class_weights else 1.0 for i in pixels}
-    if recipe.weighting == "plain":
-        return sum((-weight[i] * own[i].log() for i in pixels), nothing) / max(sum(weight.values()), 1e-12)
+    if recipe.weighting != "difficulty":
+        counted = pixels if recipe.weighting == "plain" else hard({i: float(own[i].detach()) for i in pixels}, recipe, len(labels))
+        return sum((-weight[i] * own[i].log() for i in counted), nothing) / max(sum(weight[i] for i in counted), 1e-12)
     if recipe.difficulty_map == "confidence":
         agreement = {i: p_main[i, flat[i]] for i in pixels}
     else:

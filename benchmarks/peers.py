@@ -218,6 +218,8 @@ CASES = {
     "adversarial": transfer("every layer written out, the players one by one", peer_state.Players, "adversarial"),
     "plain": task("pixel by pixel", class_weighting="both"),
     "plain-group": task("pixel by pixel, image by image", class_weighting="both", group=1),
+    "ohem": task("the threshold by sorting, pixel by pixel", weighting="ohem", threshold=0.05, class_weighting="both"),
+    "dice": task("image by image and class by class", dice=0.7),
     "rdd": task("thresholds by sorting, pixel by pixel; TFE at the first step", weighting="difficulty", threshold=0.05),
     "rdd-fixed": task("the same", weighting="difficulty", min_kept=0, threshold=0.3, mode="or", warmup=0.3, kl="paper", reduction="all"),
     "rdd-code": task("the same", weighting="difficulty", threshold=0.05, mode="and", class_weighting="code", group=1, warmup=0.3),

@@ -210,6 +210,10 @@ def test_two_processes_are_one(method, shared):
         torch.testing.assert_close(two[key].double(), value.double(), rtol=1e-7, atol=1e-10, msg=lambda text, key=key: f"{key}: {text}")
 
 
+def test_every_transfer_has_a_peer(peers):
+    assert set(TRANSFERS) <= set(peers.CASES), "benchmarks/peers.py wants an independent evaluation of it"
+
+
 def agrees(peers, name, shares=(0.3,)):
     for ignored in shares:
         value, gradient = peers.differences(peers.CASES[name], peers.TINY, ignored)

@@ -5,13 +5,15 @@ import torch
 from torch.nn import functional as F
 
 from edgekd.config import TaskRecipe, TransferRecipe
+from edgekd.distill.adversarial import discriminator
 from edgekd.distill.lad import LabelNoiser
 from edgekd.distill.methods import METHODS
 from edgekd.distill.objective import Distillation, LabelAssisted, Supervised
-from edgekd.distill.registry import TRANSFERS, transfer_class, transfer_names
+from edgekd.distill.registry import TRANSFERS, build_transfer, transfer_class, transfer_names
 from edgekd.distill.resize import upsample
 from edgekd.distill.task import TASKS
 from edgekd.distill.teacher import Teacher
+from edgekd.distill.transfer import Widths
 from edgekd.models import Segmenter
 from edgekd.models.backbone import scale_extra_inputs
 from edgekd_runtime.errors import UsageError
@@ -341,3 +343,23 @@ def test_the_adversary_and_the_student_do_not_feel_each_others_loss(batch):
     objective(*batch, 0.0)["adversarial"].backward()
     assert float(objective.student.classifier.weight.grad.abs().sum()) > 0
     assert all(float(parameter.grad.abs().sum()) == 0 for parameter in objective.second_players())
+
+
+def test_the_discriminator_is_the_published_one():
+    """Batch norm on the raw scores, four spectrally normalised 4x4 convolutions, attention behind two of them, one 4x4 without padding."""
+    judge = discriminator(19)
+    assert isinstance(judge[0], torch.nn.BatchNorm2d)
+    layers = [module for module in judge if isinstance(module, torch.nn.Conv2d)]
+    assert [(layer.out_channels, layer.kernel_size, layer.stride, layer.padding) for layer in layers] == [
+        *((width, (4, 4), (2, 2), (1, 1)) for width in (64, 128, 256, 512)),
+        (1, (4, 4), (1, 1), (0, 0)),
+    ]
+    assert [hasattr(layer, "parametrizations") for layer in layers] == [True] * 4 + [False]
+    with torch.no_grad():
+        assert judge.eval()(torch.zeros(1, 19, 64, 128)).shape == (1, 1, 1, 5)
+
+
+@pytest.mark.parametrize(("layout", "memory"), [("voc", 0.01), ("cityscapes", 0.1)])
+def test_cirkds_memories_weigh_less_on_voc(layout, memory):
+    _, module = build_transfer(TransferRecipe(method="cirkd", pixel_memory=4, region_memory=4), Widths(C, 8, 8, layout))
+    assert module.weights == (1.0, memory, memory)
