@@ -35,7 +35,7 @@ def count_pixels(layout: Layout, data: DataRecipe) -> Counts:
 
 
 def median_frequency(counts: Counts) -> NDArray[np.float64]:
-    """Median of the class frequencies over each class's own (Eigen & Fergus 2015, section 6.3.2).
+    """Median of the class frequencies over each class's own (Eigen & Fergus 2015).
 
     A class's frequency is its share of the pixels of those images that show it, ignored pixels among them.
     """
@@ -46,7 +46,7 @@ def median_frequency(counts: Counts) -> NDArray[np.float64]:
 
 
 def effective_number(counts: Counts, beta: float = 0.999) -> NDArray[np.float64]:
-    """(1−β)/(1−βⁿ) of each class, scaled to a mean of 1 over the classes shown (Cui et al. 2019, equation 2 and section 4).
+    """(1−β)/(1−βⁿ) of each class, scaled to a mean of 1 over the classes shown (Cui et al. 2019).
 
     n counts the images that show the class, not its pixels: those of one image repeat each other, which is what the effective
     number is about, and with millions of them all weights would be equal.
@@ -90,7 +90,7 @@ class RareClasses:
         counts: Of the training split.
 
     Attributes:
-        chances: Of each class, softmax((1 − frequency)/0.01) over the classes shown (rare class sampling, Hoyer et al. 2022, equation 5).
+        chances: Of each class, softmax((1 − frequency)/0.01) over the classes shown (rare class sampling, Hoyer et al. 2022).
     """
 
     TEMPERATURE = 0.01

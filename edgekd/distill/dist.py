@@ -14,7 +14,7 @@ EPSILON = 1e-8
 
 @float32
 def correlation_kd(student: Tensor, teacher: Tensor, inter: float = 1.0, intra: float = 1.0, temperature: float = 1.0) -> Tensor:
-    """T²·(β·inter-class + γ·intra-class), each a mean of 1 − Pearson's correlation (Huang et al. 2022, equations 8–10).
+    """T²·(β·inter-class + γ·intra-class), each a mean of 1 − Pearson's correlation (Huang et al. 2022, equations 8 and 9).
 
     Inter-class: of the class probabilities at every pixel. Intra-class: of each class over all pixels of the batch, which is that of
     all processes.

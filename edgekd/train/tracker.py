@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config import Recipe
-from edgekd_runtime.errors import MissingError
+from edgekd.console import note
+from edgekd_runtime.errors import EdgeKDError, MissingError
 
 
 class Tracker(ABC):
@@ -31,13 +32,24 @@ class Tracker(ABC):
     module: str
     extra: str
     identity: str | None = None
+    _lost = False
 
     @abstractmethod
     def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None: ...
 
-    @abstractmethod
     def log(self, values: dict[str, float], step: int) -> None:
-        """Record numbers of a step."""
+        """Record numbers of a step. A library that fails, as when its server is gone, ends its record and not the run."""
+        if self._lost:
+            return
+        try:
+            self.write(values, step)
+        except Exception as error:  # of the library's own kinds
+            self._lost = True
+            note(f"{self.extra} records nothing from step {step} on ({_reason(error)}); metrics.jsonl has the numbers.")
+
+    @abstractmethod
+    def write(self, values: dict[str, float], step: int) -> None:
+        """Hand numbers of a step to the library."""
 
     @abstractmethod
     def close(self, failed: bool) -> None:
@@ -54,7 +66,7 @@ class TensorBoard(Tracker):
 
         self._writer = SummaryWriter(str(folder), purge_step=step)
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def write(self, values: dict[str, float], step: int) -> None:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
@@ -76,7 +88,7 @@ class WandB(Tracker):
         self._run.define_metric("*", step_metric="step")  # its own count never goes back, as a resumed run does
         self.identity = str(self._run.id)
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def write(self, values: dict[str, float], step: int) -> None:
         self._run.log({**values, "step": step})
 
     def close(self, failed: bool) -> None:
@@ -102,7 +114,7 @@ class MLflow(Tracker):
             while part := dict(islice(rows, self.AT_ONCE)):
                 mlflow.log_params(part)
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def write(self, values: dict[str, float], step: int) -> None:
         self._mlflow.log_metrics(values, step=step)
 
     def close(self, failed: bool) -> None:
@@ -136,11 +148,26 @@ def check_tracker(name: str) -> None:
 
 @contextmanager
 def tracking(folder: Path, recipe: Recipe, step: int, identity: str | None) -> Iterator[Tracker]:
-    """The tracker that the recipe names, closed in the end; `Tracker` has the arguments."""
-    tracker = TRACKERS[recipe.train.log](folder, recipe, step, identity)
+    """The tracker that the recipe names, closed in the end; `Tracker` has the arguments.
+
+    Raises:
+        EdgeKDError: If the library can't begin, as when it wants a login.
+    """
+    name = recipe.train.log
+    try:
+        tracker = TRACKERS[name](folder, recipe, step, identity)
+    except Exception as error:  # of the library's own kinds
+        raise EdgeKDError(f"--log {name} can't begin ({_reason(error)}); see to that, or leave --log out.") from error
     failed = True
     try:
         yield tracker
         failed = False
     finally:
-        tracker.close(failed)
+        try:
+            tracker.close(failed)
+        except Exception as error:  # likewise
+            note(f"{name} did not close its record ({_reason(error)}).")
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

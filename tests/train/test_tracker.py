@@ -9,7 +9,7 @@ import pytest
 
 from edgekd import parts, pipeline
 from edgekd.runs import Run
-from edgekd.train.tracker import TRACKERS
+from edgekd.train.tracker import TRACKERS, tracking
 from edgekd_runtime.errors import EdgeKDError, MissingError
 
 
@@ -95,6 +95,27 @@ def test_a_run_is_recorded_and_a_resumed_one_goes_on_with_its_record(tmp_path, t
     assert losses == {record["step"]: record["loss"] for record in history if "loss" in record} and len(losses) == 4
     assert scores == pytest.approx({record["step"]: record["val"]["miou"] for record in history if "val" in record}, abs=1e-6)
     assert not list(run.path.glob("events.out.tfevents.*"))
+
+
+def test_a_server_that_is_gone_ends_the_record_and_not_the_run(tmp_path, tiny, monkeypatch, capsys):
+    stand_in = MLflowStandIn()
+    monkeypatch.setitem(sys.modules, "mlflow", stand_in)
+    stand_in.log_metrics = stand_in.end_run = fail
+    with tracking(tmp_path, recipe_for(tiny, "mlflow"), 0, None) as tracker:
+        tracker.log({"lr": 1.0}, 1)
+        tracker.log({"lr": 1.0}, 2)
+    said = capsys.readouterr().err
+    assert said.count("no answer") == 2 and "from step 1 on" in said and "Traceback" not in said
+    stand_in.start_run = fail
+    with (
+        pytest.raises(EdgeKDError, match=r"--log mlflow can't begin \(no answer\)"),
+        tracking(tmp_path, recipe_for(tiny, "mlflow"), 0, None),
+    ):
+        pass
+
+
+def fail(*arguments, **options):
+    raise OSError("no answer.\nat all")
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
