@@ -1,5 +1,6 @@
 """What the documentation takes from the code as it is built: the recipe's keys and the exit codes."""
 
+import re
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -8,7 +9,8 @@ from pydantic.fields import FieldInfo
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the reference where a page asks for it."""
+    """Put the reference where a page asks for it; links to files of the repository, which are not on the site, become their paths."""
+    markdown = re.sub(r"\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2`)", markdown)
     if "{{ recipe }}" in markdown:
         markdown = markdown.replace("{{ recipe }}", recipe_reference())
     if "{{ exit codes }}" in markdown:
