@@ -84,7 +84,7 @@ def training(place: Place) -> list[Part]:
     tests = _script("tested.py", str(place.work / "tests.json"))
     runs = []
     for precision in ("16", "bf16"):
-        out = place.work / f"trained-{precision}"
+        out = place.work / f"trained-{precision}" / "run"  # its teacher lies beside it
         words = ["--steps", place.of(200, 4), "--set", f"train.precision={precision}", "--set", "teacher.steps=" + place.of(200, 4)]
         why = "fp16 trains on a GPU only" if place.small and precision == "16" else ""
         runs.append(
@@ -155,7 +155,8 @@ def camvid(place: Place) -> list[Part]:
 
 def latencies(place: Place) -> list[Part]:
     """Call 4: latency, mIoU and energy of one student on what a GPU has to run it."""
-    run, export, results = place.work / "student", place.work / "student/export", place.work / "bench.json"
+    run, results = place.work / "latencies" / "run", place.work / "bench.json"  # its teacher lies beside it
+    export = run / "export"
     steps = ["--steps", place.of(800, 4), "--set", "teacher.steps=" + place.of(500, 4)]
     precisions = ["--precision", "fp32,fp16", "--score-images", place.of(64, 2), "--calib-images", "4", "--parity-images", "2"]
     gpu = "torch-cuda,torch-compile-cuda,onnxruntime-cuda"

@@ -30,6 +30,7 @@ def main(run: str, verb: str, *words: str) -> int:
     folder = Path(run)
     recipe = [] if "--recipe" in words else ["--recipe", "quickstart"]
     chosen = ["--set", "train.log_every=1", "--overwrite", "--out", run]
+    folder.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "edgekd", verb, *recipe, *words, *chosen], check=False)
     if done.returncode == 0:
