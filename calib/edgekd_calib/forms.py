@@ -26,6 +26,7 @@ class Form:
             and through what is `FOLLOWING`.
             Otherwise pairs stand at the inputs alone: one between a convolution and the ReLU6 behind it would spend most of its
             levels on what is then clipped, and would keep the two from being fused.
+        constants: An Add of a constant (a position embedding, GELU's 1) is quantised too. TensorRT takes no quantised constants there.
         weight_bits: Where none are asked for. 7 for CPUs: without VNNI they add two 8-bit products in 16 bits, and saturate with 8.
     """
 
@@ -35,6 +36,7 @@ class Form:
     symmetric: bool
     integer_bias: bool
     fused: bool
+    constants: bool
     weight_bits: WeightBits
 
     @property
@@ -58,6 +60,7 @@ FORMS = {
             symmetric=False,
             integer_bias=True,
             fused=True,
+            constants=True,
             weight_bits=7,
         ),
         Form(
@@ -67,6 +70,7 @@ FORMS = {
             symmetric=True,
             integer_bias=False,
             fused=False,
+            constants=False,
             weight_bits=8,
         ),
     )

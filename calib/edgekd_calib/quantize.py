@@ -17,7 +17,9 @@ from edgekd_calib.table import CalibrationTable
 
 def quantised_layers(graph: Any, form: Form) -> list[str]:
     """Names of the nodes that INT8 is for, in order: those of the network proper, without the classifier."""
-    return [node.name for node in network_nodes(graph)[:-1] if node.op_type in form.layers]
+    constants = set() if form.constants else {initializer.name for initializer in graph.initializer}
+    nodes = [node for node in network_nodes(graph)[:-1] if node.op_type in form.layers]
+    return [node.name for node in nodes if node.op_type != "Add" or constants.isdisjoint(node.input)]
 
 
 def quantised_tensors(graph: Any) -> set[str]:
@@ -29,9 +31,12 @@ def quantised_tensors(graph: Any) -> set[str]:
 def kept_by_design(graph: Any) -> dict[str, str]:
     """Products that stay in FP32 in every INT8 model: name → the reason."""
     classifier = "the classifier: under 1 % of the work, and its rounding goes straight into the class map"
-    product = "pooling or attention: no trained weights, under 1 % of the work"
+    reasons = {
+        "MatMul": "pooling or attention: no trained weights, under 1 % of the work",
+        "Gemm": "a transformer's linear layer: only convolutions, additions and pooling are rounded",
+    }
     nodes = network_nodes(graph)
-    return {node.name: product for node in nodes if node.op_type == "MatMul"} | {node.name: classifier for node in nodes[-1:]}
+    return {node.name: reasons[node.op_type] for node in nodes if node.op_type in reasons} | {node.name: classifier for node in nodes[-1:]}
 
 
 def quantize(model: Any, table: CalibrationTable, form: Form, *, weight_bits: WeightBits | None = None, keep: Collection[str] = ()) -> Any:

@@ -11,6 +11,9 @@ STRIDES = (4, 8, 16, 32)
 class SimplePyramid(nn.Module):
     """Levels at strides 4, 8, 16 and 32: finer ones by 2×2 transposed convolutions that halve the channels, coarser ones by max pooling.
 
+    Such a transposed convolution, whose steps do not overlap, is written as what it is: a 1×1 convolution to four times the channels, each
+    four of which become a square of pixels. INT8 takes that, and TensorRT in bf16, which fails on the other form.
+
     The map is normalised first, as a transformer's output is before its classifier. Trained with the head, never pretrained.
 
     Args:
@@ -36,5 +39,5 @@ def _resampled(channels: int, stride: int, target: int) -> nn.Module:
     widths = [max(channels >> power, 8) for power in range((stride // target).bit_length())]
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
-        layers += [nn.ConvTranspose2d(inputs, outputs, 2, 2), LayerNorm2d(outputs), nn.GELU()]
+        layers += [nn.Conv2d(inputs, 4 * outputs, 1), nn.PixelShuffle(2), LayerNorm2d(outputs), nn.GELU()]
     return nn.Sequential(*layers[:-2])

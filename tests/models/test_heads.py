@@ -9,6 +9,7 @@ from torchvision.models.segmentation.lraspp import LRASPPHead as TorchvisionLRAS
 
 from edgekd.models import Segmenter
 from edgekd.models.heads import HEADS, Levels
+from edgekd.models.pyramid import SimplePyramid
 
 LEVELS = Levels((16, 24, 32, 48), (4, 8, 8, 8))
 
@@ -151,3 +152,25 @@ def test_fpn_adds_every_level_on_the_way_to_stride_4():
     assert ours.stride == 4
     torch.testing.assert_close(ours(x), top)
     torch.testing.assert_close(ours([torch.full_like(x[0], torch.nan), *x[1:]]), top)
+
+
+def test_the_pyramid_of_a_single_map():
+    """Li et al. 2022: strides 4 and 8 by transposed 2×2 convolutions that halve the channels, 16 as it is, 32 by max pooling."""
+    torch.manual_seed(0)
+    ours, x = SimplePyramid(32, 16).double(), torch.randn(2, 32, 6, 10, dtype=torch.float64)
+    assert ours.channels == (8, 16, 32, 32)
+    normal = nn.functional.layer_norm(x.permute(0, 2, 3, 1), (32,), eps=1e-6).permute(0, 3, 1, 2)
+
+    def transposed(convolution, value):
+        """Output pixel (2i+a, 2j+b) of channel o is the input pixel (i, j) times row 4o+2a+b of the weights."""
+        weight = convolution.weight.reshape(-1, 4, convolution.in_channels).permute(2, 0, 1).reshape(convolution.in_channels, -1, 2, 2)
+        return nn.functional.conv_transpose2d(value, weight, stride=2) + convolution.bias.reshape(-1, 2, 2).repeat(
+            1, value.shape[-2], value.shape[-1]
+        )
+
+    finest, fine, same, coarse = ours(x)
+    torch.testing.assert_close(same, normal)
+    torch.testing.assert_close(coarse, nn.functional.max_pool2d(normal, 2))
+    torch.testing.assert_close(fine, transposed(ours.levels[1][0], normal))
+    first, _, norm, activation, second, _ = ours.levels[0]
+    torch.testing.assert_close(finest, transposed(second, activation(norm(transposed(first, normal)))))

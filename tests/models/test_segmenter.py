@@ -27,7 +27,7 @@ def image(*shape):
 def test_every_head_on_light_backbones(head, backbone):
     model = Segmenter(f"{head}-{backbone}", 5, output_stride=16, head_channels=16).eval()
     output = model(image(2, 3, 65, 97))
-    stride = {"lraspp": 8, "stdc": 8, "deeplabv3plus": 4, "fpn": 4}.get(head, 16)
+    stride = {"lraspp": 8, "stdc": 8, "ppliteseg": 8, "deeplabv3plus": 4, "fpn": 4, "segformer": 4}.get(head, 16)
     assert model.stride == stride
     assert output.logits.shape == (2, 5, -(-65 // stride), -(-97 // stride))
     assert output.aux_logits.shape[:2] == (2, 5)
