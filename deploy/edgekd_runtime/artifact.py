@@ -107,13 +107,16 @@ class Artifact:
 def find_models(path: str | Path) -> list[Path]:
     """Model files at or below `path`: the file itself, or every ``model.onnx`` and ``model.engine`` in the folder, sorted.
 
+    Hidden folders are left out: an export that was killed may lie there unfinished.
+
     Raises:
         EdgeKDError: If there is none.
     """
     path = Path(path)
     if path.is_file():
         return [path]
-    found = sorted(file for name in MODEL_FILES for file in path.rglob(name))
+    below = (file for name in MODEL_FILES for file in path.rglob(name) if file.is_file())
+    found = sorted(file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts))
     if not found:
         raise EdgeKDError(f"No exported model at {path}; make one with `edgekd export RUN`.")
     return found

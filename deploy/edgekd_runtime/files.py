@@ -3,9 +3,8 @@
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +12,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError
 
 
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place on success, delete it on any failure.
-
-    Raises:
-        EdgeKDError: If the file can't be written (no permission, disk full); what stood at `path` is untouched.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-    except OSError as error:
-        raise EdgeKDError(f"Can't write {path}: {error.strerror}; choose another folder or free some space.") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise EdgeKDError(f"Can't write {path}: {error.strerror or error}; choose another folder or free some space.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+MOST_JSON = 1 << 28
+"""Bytes of a JSON file: a thousand measurements have four million."""
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically; what UTF-8 has no bytes for, a file name in another encoding for instance, as ``\\udc80``."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, document: Any) -> None:
@@ -59,17 +32,50 @@ def write_json(path: str | Path, document: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file of at most `MOST_JSON` bytes; NaN and Infinity, which JSON does not have, are refused.
 
     Raises:
-        EdgeKDError: If it is missing or not JSON.
+        EdgeKDError: If it is missing, no regular file, too large or not JSON.
     """
+    again = "write it again with the command that made it"
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        require_file(path)
+        if (size := Path(path).stat().st_size) > MOST_JSON:
+            raise EdgeKDError(f"{path} has {size:,} bytes, and a file of this kind at most {MOST_JSON:,}; {again}.")
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise EdgeKDError(f"Can't read {path}: {error.strerror}.") from error
     except ValueError as error:
-        raise EdgeKDError(f"{path} is not valid JSON ({error}); write it again with the command that made it.") from error
+        raise EdgeKDError(f"{path} is not valid JSON ({error}); {again}.") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON as its standard has it.
+
+    Raises:
+        ValueError: If it is not valid, holds NaN or Infinity, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def require_file(path: str | Path) -> None:
+    """Refuse to wait for a pipe that nobody writes, or to read a device to its end; ``<(command)`` of a shell is fine.
+
+    Raises:
+        EdgeKDError: If it is no regular file.
+        OSError: If it is missing.
+    """
+    mode = Path(path).stat().st_mode
+    anonymous = stat.S_ISFIFO(mode) and str(Path(path)).startswith(("/dev/fd/", "/proc/", "/dev/stdin"))
+    if not stat.S_ISREG(mode) and not anonymous:
+        raise EdgeKDError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a device, a pipe or a socket'}; name a file.")
 
 
 def sha256(path: str | Path) -> str:
@@ -111,6 +117,7 @@ def decode(path: str | Path, flags: int) -> NDArray[Any]:
         EdgeKDError: If the file is missing, truncated or no image.
     """
     try:
+        require_file(path)
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise EdgeKDError(f"Can't read {path}: {error.strerror}.") from error
@@ -121,7 +128,8 @@ def decode(path: str | Path, flags: int) -> NDArray[Any]:
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise EdgeKDError(f"{path} is not a readable image (empty, truncated or of an unknown format); copy it again or remove it.")
+        limit = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS")
+        raise EdgeKDError(f"{path} is not a readable image (empty, truncated, of an unknown format, or of more than {limit} pixels); copy it again or remove it.")
     return pixels
 
 

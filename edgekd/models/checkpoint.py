@@ -50,7 +50,10 @@ def save_network(path: Path, state: dict[str, Tensor], about: NetworkFile) -> No
         "std": about.std,
     }
     with atomic(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, {"edgekd": json.dumps(document)})
+        try:
+            save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, {"edgekd": json.dumps(document)})
+        except SafetensorError as error:  # its own class for a full disk, too
+            raise EdgeKDError(f"Can't write {path} ({error}); free some space or choose another --out.") from error
 
 
 def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, NetworkFile]:
