@@ -77,9 +77,8 @@ def quickstart(recipe: Recipe, out: Path) -> Quickstart:
     video = _video(files[-1], recipe.data.size, out)
     rows = sample_rows(layout, dict(zip(runs, files, strict=True)), SAMPLES)
     write_image(out / "samples.png", sample_sheet(rows, layout.classes))
-    documents = [one.to_json() for one in measured]
-    write_report(documents, out / "report.html", samples=rows, title="edgekd quickstart", note=_note(recipe))
-    write_picture(documents, out / "pareto.svg")
+    write_report(measured, out / "report.html", samples=rows, title="edgekd quickstart", note=_note(recipe))
+    write_picture(measured, out / "pareto.svg")
     return Quickstart(measured, out / "report.html", video)
 
 

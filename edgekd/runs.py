@@ -13,8 +13,9 @@ from edgekd.config import Recipe
 from edgekd.console import note
 from edgekd.loading import RECIPE_FILE, dump_recipe, load_recipe
 from edgekd_runtime.artifact import MODEL_FILES
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, write_text
+from edgekd_runtime.files import write_text
 
 
 class Run:

@@ -28,7 +28,7 @@ from edgekd.loading import load_recipe
 from edgekd.runs import Run
 from edgekd_runtime import __version__
 from edgekd_runtime.files import read_json, write_json
-from edgekd_runtime.measurement import describe_device, load_results
+from edgekd_runtime.measurement import Measurement, describe_device, load_results
 
 HERE = Path(__file__).parent
 PRECISIONS = "fp32,fp16,int8"
@@ -135,17 +135,17 @@ def deployed(jobs: list[Job], results: Path) -> None:
     write_json(results / "deployed.json", {"rows": [deployed_row(one) for one in load_results(bench)], **machine()})
 
 
-def deployed_row(measured: dict[str, Any]) -> dict[str, Any]:
+def deployed_row(measured: Measurement) -> dict[str, Any]:
     """What the table says of one file on one backend."""
     return {
-        "run": Path(measured["path"]).parents[2].name,
-        "precision": measured["artifact"]["precision"],
-        "backend": f"{measured['backend']} {measured['backend_version']}",
-        "threads": measured["threads"],
-        "miou": measured["accuracy"]["miou"],
-        "p50_ms": measured["latency"]["network"]["p50_ms"],
-        "mb": measured["size_bytes"] / 1e6,
-        "warnings": measured["warnings"],
+        "run": Path(measured.path).parents[2].name,
+        "precision": measured.artifact.precision,
+        "backend": f"{measured.backend} {measured.backend_version}",
+        "threads": measured.threads,
+        "miou": measured.accuracy.miou if measured.accuracy else None,
+        "p50_ms": measured.latency["network"].p50_ms,
+        "mb": measured.size_bytes / 1e6,
+        "warnings": measured.warnings,
     }
 
 

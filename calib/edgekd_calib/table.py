@@ -2,11 +2,12 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from edgekd_calib.ranges import LEVELS, METHODS, Range
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_json, write_json
+from edgekd_runtime.typed import Matches, typed
 
 SCHEMA_VERSION = 3
 
@@ -24,10 +25,15 @@ class CalibrationTable:
     """
 
     model_sha256: str
-    method: str
+    method: Annotated[str, Matches("|".join(METHODS), f"one of {', '.join(METHODS)}")]
     seed: int
     images: dict[str, str]
     ranges: dict[str, Range]
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.ranges.items():
+            if low > high:
+                raise UsageError(f"The range of {name} goes from {low:g} down to {high:g}.")
 
     @property
     def scales(self) -> dict[str, float]:
@@ -52,19 +58,12 @@ def load_table(file: Path) -> CalibrationTable:
     """Read a table.
 
     Raises:
-        EdgeKDError: If it is missing, no table, or incomplete.
+        EdgeKDError: If it is missing, no table, or a field is missing or wrong.
     """
-    document: Any = read_json(file)
-    fault = EdgeKDError(f"{file} is no calibration table of schema {SCHEMA_VERSION}; make one with `edgekd calib make`.")
-    if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
-        raise fault
-    try:
-        ranges = {name: (float(low), float(high)) for name, (low, high) in document["ranges"].items()}
-        table = CalibrationTable(**{**document, "ranges": ranges})
-        described = table.method in METHODS and isinstance(table.seed, int) and table.images
-        sound = described and all(low <= high for low, high in ranges.values())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise fault from error
-    if not sound:
-        raise fault
+    document, mend = read_json(file), "make one with `edgekd calib make`"
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        raise EdgeKDError(f"{file} is no calibration table of schema {SCHEMA_VERSION}; {mend}.")
+    table = typed(CalibrationTable, document, str(file), mend)
+    if not table.images:
+        raise EdgeKDError(f"{file}: images is empty; {mend}.")
     return table

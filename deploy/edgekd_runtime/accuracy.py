@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.typed import NAN, Within
+
+Score = Annotated[float, Within(0, 1), NAN]
 
 
 class ConfusionMatrix:
@@ -69,24 +72,15 @@ class Accuracy:
         iou: Intersection over union a class; NaN where the class occurs in neither labels nor predictions.
     """
 
-    miou: float
-    pixel_accuracy: float
-    mean_accuracy: float
-    iou: tuple[float, ...]
+    miou: Score
+    pixel_accuracy: Score
+    mean_accuracy: Score
+    iou: tuple[Score, ...]
 
     def to_json(self) -> dict[str, object]:
         """A JSON-safe dictionary; NaN becomes null."""
         clean = [None if np.isnan(value) else round(value, 6) for value in (self.miou, self.pixel_accuracy, self.mean_accuracy, *self.iou)]
         return {"miou": clean[0], "pixel_accuracy": clean[1], "mean_accuracy": clean[2], "iou": clean[3:]}
-
-
-def accuracy_from_json(document: dict[str, Any]) -> Accuracy:
-    """From what `Accuracy.to_json` gives."""
-    miou, pixel, mean, *iou = (
-        float("nan") if value is None else float(value)
-        for value in (document["miou"], document["pixel_accuracy"], document["mean_accuracy"], *document["iou"])
-    )
-    return Accuracy(miou, pixel, mean, tuple(iou))
 
 
 def score(

@@ -2,11 +2,12 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_json, sha256, write_json
+from edgekd_runtime.typed import NAN, Facts, Matches, Within, typed
 
 SCHEMA_VERSION = 1
 SIDECAR = "model.json"
@@ -16,6 +17,44 @@ CPU, TENSORRT = "cpu", "tensorrt"
 """What a file can be made for, where its form differs: INT8 is written in one for CPUs and in one for TensorRT."""
 ENGINE_SOURCE = "-trt-source"
 """How a folder's name ends that holds what an engine is built from, where the precision's own folder holds another form."""
+MOST_PIXELS = 1 << 26
+"""Of a network's input: more than any camera has."""
+Side = Annotated[int, Within(1, 1 << 15)]
+Digest = Annotated[str, Matches("[0-9a-f]*", "a SHA-256 in hexadecimal digits")]
+Figure = Annotated[float, NAN]
+
+
+class DataFacts(TypedDict):
+    """What `Artifact.data` holds."""
+
+    layout: str
+    split: str
+    root: str | None
+    options: dict[str, Any]
+
+
+class ParityFacts(TypedDict, total=False):
+    """What is read of `Artifact.parity`."""
+
+    pixel_agreement: Figure | None
+
+
+class ReductionFacts(TypedDict, total=False):
+    """What is read of `Artifact.reduction`."""
+
+    miou: Figure
+    images: int
+    kept: dict[str, Any]
+    weight_bits: int
+
+
+class EngineFacts(TypedDict):
+    """What is read of `Artifact.engine`."""
+
+    family: str
+    version: str
+    gpu: dict[str, Any]
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,40 +85,32 @@ class Artifact:
     name: str
     model: str
     method: str
-    size: tuple[int, int]
-    output: str
+    size: tuple[Side, Side]
+    output: Annotated[str, Matches("classes|logits", "classes or logits")]
     precision: str
     classes: ClassSet
     mean: tuple[float, ...]
     std: tuple[float, ...]
     opset: int
-    sha256: str
-    source_sha256: str
+    sha256: Digest
+    source_sha256: Digest
     channel_order: str = "RGB"
-    target: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
-    parity: dict[str, Any] = field(default_factory=dict)
-    reduction: dict[str, Any] = field(default_factory=dict)
-    engine: dict[str, Any] = field(default_factory=dict)
+    target: Annotated[str, Matches(f"|{CPU}|{TENSORRT}", f"{CPU}, {TENSORRT} or empty")] = ""
+    data: Annotated[dict[str, Any], Facts(DataFacts)] = field(default_factory=dict)
+    parity: Annotated[dict[str, Any], Facts(ParityFacts)] = field(default_factory=dict)
+    reduction: Annotated[dict[str, Any], Facts(ReductionFacts)] = field(default_factory=dict)
+    engine: Annotated[dict[str, Any], Facts(EngineFacts)] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.size[0] * self.size[1] > MOST_PIXELS:
+            raise UsageError(f"A network input of {self.size[0]}x{self.size[1]} has more than {MOST_PIXELS:,} pixels.")
+        if self.precision.startswith("int8") and not self.target:  # the one form there was before sidecars said it
+            object.__setattr__(self, "target", TENSORRT)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return asdict(self)
-
-    @staticmethod
-    def from_json(document: dict[str, Any]) -> "Artifact":
-        """From what `to_json` gives.
-
-        Raises:
-            KeyError, TypeError, ValueError: If something is missing or of another kind.
-        """
-        names, palette = document["classes"]["names"], document["classes"]["palette"]
-        height, width = document["size"]
-        tuples = {key: tuple(document[key]) for key in ("mean", "std")}
-        classes = ClassSet(tuple(names), tuple(tuple(colour) for colour in palette))
-        only = TENSORRT if document["precision"].startswith("int8") else ""  # the one form there was before sidecars said it
-        return Artifact(**{"target": only, **document, **tuples, "classes": classes, "size": (height, width)})
 
     def save(self, folder: Path) -> None:
         """Write ``model.json``."""
@@ -90,18 +121,15 @@ class Artifact:
         """Read ``model.json``.
 
         Raises:
-            EdgeKDError: If it is missing, of another schema, or incomplete.
+            EdgeKDError: If it is missing, of another schema, or a field is missing or wrong.
         """
         path = folder / SIDECAR
         if not path.is_file():
             raise EdgeKDError(f"No {path}; a file of somebody else becomes a model of this project with `edgekd adopt NET.ONNX`.")
         document = read_json(path)
-        if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
+        if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
             raise EdgeKDError(f"{path} is not a sidecar of schema {SCHEMA_VERSION}; run `edgekd export` again.")
-        try:
-            return Artifact.from_json(document)
-        except (KeyError, TypeError, ValueError) as error:
-            raise EdgeKDError(f"{path} is incomplete ({error}); run `edgekd export` again.") from error
+        return typed(Artifact, document, str(path), "run `edgekd export` again")
 
 
 def find_models(path: str | Path) -> list[Path]:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd_runtime.artifact import find_models, load_artifact
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, decode, read_image, sha256, user_cache
+from edgekd_runtime.files import decode, read_image, sha256, user_cache
 
 SCHEMA_VERSION = 1
 KEPT = 3

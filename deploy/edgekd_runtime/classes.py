@@ -1,11 +1,15 @@
 """Class names and colours: what a label value means and how it is painted."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.typed import Within
+
+Level = Annotated[int, Within(0, 255)]
 
 IGNORE = 255
 """Label value that no loss and no metric counts, on every side of the project."""
@@ -24,7 +28,7 @@ class ClassSet:
     """
 
     names: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[tuple[Level, Level, Level], ...]
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.palette):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -15,20 +16,31 @@ from numpy.typing import NDArray
 from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError
 
-
 MOST_JSON = 1 << 28
 """Bytes of a JSON file: a thousand measurements have four million."""
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text atomically; what UTF-8 has no bytes for, a file name in another encoding for instance, as ``\\udc80``."""
+    """Write UTF-8 text atomically; what UTF-8 has no bytes for, as in a file name of another encoding, is escaped as JSON has it."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, document: Any) -> None:
-    """Write indented JSON atomically."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """Write indented JSON atomically; NaN and infinities become null."""
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: str | Path) -> Any:
@@ -129,7 +141,10 @@ def decode(path: str | Path, flags: int) -> NDArray[Any]:
         pixels = None
     if pixels is None:
         limit = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS")
-        raise EdgeKDError(f"{path} is not a readable image (empty, truncated, of an unknown format, or of more than {limit} pixels); copy it again or remove it.")
+        raise EdgeKDError(
+            f"{path} is not a readable image (empty, truncated, of an unknown format, or of more than {limit} pixels); "
+            "copy it again or remove it."
+        )
     return pixels
 
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -50,11 +49,6 @@ class Latency:
     def doubtful(self) -> bool:
         """Whether `warnings` has something to say: a ratio to another latency would say more of the machine than of the model."""
         return self.spread > SPREAD_LIMIT or abs(self.drift) > DRIFT_LIMIT
-
-    @staticmethod
-    def from_json(document: dict[str, Any]) -> "Latency":
-        """From what `dataclasses.asdict` and JSON make of one."""
-        return Latency(**{**document, "histogram": tuple(document.get("histogram", ()))})
 
 
 class Parts(dict[str, float]):

@@ -5,19 +5,35 @@ import platform
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
 from edgekd_runtime import __version__
-from edgekd_runtime.accuracy import Accuracy, accuracy_from_json
+from edgekd_runtime.accuracy import Accuracy
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, write_json
 from edgekd_runtime.latency import Latency, Timing
 from edgekd_runtime.power.sampler import Energy
+from edgekd_runtime.typed import Facts, Within, typed
 
 SCHEMA_VERSION = 1
+Count = Annotated[int, Within(0, 1 << 53)]
+
+
+class DeviceFacts(TypedDict, total=False):
+    """What is read of `Measurement.device`."""
+
+    name: str
+    cores: int | None
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What a results file holds."""
+
+    measurements: "tuple[Measurement, ...]"
 
 
 @dataclass(frozen=True)
@@ -46,21 +62,26 @@ class Measurement:
 
     artifact: Artifact
     path: str
-    size_bytes: int
+    size_bytes: Count
     backend: str
     backend_version: str
-    threads: int
+    threads: Count
     latency: dict[str, Latency]
     accuracy: Accuracy | None
-    images: int
+    images: Count
     timing: Timing
-    device: dict[str, Any]
+    device: Annotated[dict[str, Any], Facts(DeviceFacts)]
     date: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
-    batch: int = 1
-    peak_memory_bytes: int | None = None
+    batch: Annotated[int, Within(1, 1 << 20)] = 1
+    peak_memory_bytes: Count | None = None
     energy: dict[str, Energy] = field(default_factory=dict)
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        scored, classes = len(self.accuracy.iou) if self.accuracy else 0, len(self.artifact.classes)
+        if scored not in (0, classes):
+            raise EdgeKDError(f"{scored} IoU figures for {classes} classes.")
 
     @property
     def images_per_second(self) -> float:
@@ -70,18 +91,6 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return {**asdict(self), "accuracy": self.accuracy.to_json() if self.accuracy else None}
-
-    @staticmethod
-    def from_json(document: dict[str, Any]) -> "Measurement":
-        """From what `to_json` gives."""
-        typed: dict[str, Any] = {
-            "artifact": Artifact.from_json(document["artifact"]),
-            "latency": {stage: Latency.from_json(times) for stage, times in document["latency"].items()},
-            "accuracy": accuracy_from_json(document["accuracy"]) if document["accuracy"] else None,
-            "timing": Timing(**document["timing"]),
-            "energy": {stage: Energy(**energy) for stage, energy in document["energy"].items()},
-        }
-        return Measurement(**{**document, **typed})
 
 
 def describe_device() -> dict[str, Any]:
@@ -112,23 +121,21 @@ def save_results(path: str | Path, measurements: list[Measurement]) -> None:
     write_json(path, {"schema_version": SCHEMA_VERSION, "measurements": [one.to_json() for one in measurements]})
 
 
-def load_results(path: str | Path) -> list[dict[str, Any]]:
-    """Measurements of a results file, as dictionaries.
+def load_results(path: str | Path) -> list[Measurement]:
+    """Measurements of a results file.
 
     Raises:
-        EdgeKDError: If the file is missing, not JSON, or of another schema.
+        EdgeKDError: If the file is missing, not JSON, of another schema, or a field is missing or wrong.
     """
     return read_measurements(read_json(path), str(path))
 
 
-def read_measurements(document: Any, name: str) -> list[dict[str, Any]]:
-    """Measurements of a results document, as dictionaries.
+def read_measurements(document: Any, name: str) -> list[Measurement]:
+    """Measurements of a results document.
 
     Raises:
-        EdgeKDError: If it is of another schema; `name` says which.
+        EdgeKDError: If it is of another schema, or a field is missing or wrong; `name` says of what.
     """
-    measurements: Any = document.get("measurements") if isinstance(document, dict) else None
-    whole = isinstance(measurements, list) and all(isinstance(one, dict) for one in measurements)
-    if not whole or document.get("schema_version") != SCHEMA_VERSION:
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION or "measurements" not in document:
         raise EdgeKDError(f"{name} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench`.")
-    return list(measurements)
+    return list(typed(_Results, document, name, "measure it again with `edgekd bench`").measurements)

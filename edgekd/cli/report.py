@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,7 @@ from edgekd_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from edgekd.report import SampleRow
+    from edgekd_runtime.measurement import Measurement
 
 
 @click.command()
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples: int | None, data_root: str | None, title: str) -> None:
     """One offline HTML page from the JSON files that `edgekd bench` wrote."""
     from edgekd.report.page import write_report
-    from edgekd.report.rows import read_rows
     from edgekd.report.standalone import write_picture
     from edgekd_runtime.measurement import load_results
 
     if data_root is not None and samples is None:
         raise UsageError("--data-root is for --samples; the figures need no data.")
     measured = [one for path in results for one in load_results(path)]
-    read_rows(measured)  # what is wrong with them is told before pictures are made of them
     shown = _samples(measured, samples, data_root) if samples else ()
     write_report(measured, out, samples=shown, title=title)
     if picture is not None:
@@ -38,7 +37,7 @@ def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples:
     click.echo(f"Next: open {out} in a browser.", err=True)
 
 
-def _samples(measured: list[dict[str, Any]], count: int, root: str | None) -> Sequence["SampleRow"]:
+def _samples(measured: "list[Measurement]", count: int, root: str | None) -> Sequence["SampleRow"]:
     from edgekd.measure.samples import measured_samples  # it brings PyTorch, which the page alone does not need
 
     return measured_samples(measured, count, root)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from edgekd.console import Update, note
 from edgekd.data.files import FileLayout
 from edgekd.data.layout import Layout
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, MissingError
-from edgekd_runtime.files import atomic, user_cache
+from edgekd_runtime.files import user_cache
 
 _NO_KEY = ""  # of a sample that is never kept
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 import edgekd_runtime
 from edgekd_runtime.artifact import Artifact, find_models, load_artifact
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.bundle import IMAGE, LABEL, MANIFEST, SCHEMA_VERSION
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic
 
 RUNTIME = Path(edgekd_runtime.__file__).parent
 EPOCH = (1980, 1, 1, 0, 0, 0)

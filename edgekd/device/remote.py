@@ -93,7 +93,7 @@ def _measurements(text: str) -> list[Measurement]:
             document, _ = json.JSONDecoder().raw_decode(text, start.start())
         except ValueError:
             continue
-        return [Measurement.from_json(one) for one in read_measurements(document, "What the device said")]
+        return read_measurements(document, "What the device said")
     return []
 
 

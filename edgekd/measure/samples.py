@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from edgekd.console import note, progress
 from edgekd.data import Layout
@@ -13,6 +12,7 @@ from edgekd.report.pictures import SampleRow
 from edgekd_runtime.backends import describe, open_session
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.image import paint
+from edgekd_runtime.measurement import Measurement
 
 
 def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[SampleRow]:
@@ -35,18 +35,18 @@ def sample_rows(layout: Layout, models: dict[str, Path], count: int) -> list[Sam
     return rows
 
 
-def measured_samples(results: Sequence[dict[str, Any]], count: int, root: str | None = None) -> list[SampleRow]:
+def measured_samples(results: Sequence[Measurement], count: int, root: str | None = None) -> list[SampleRow]:
     """`sample_rows` of every file that was measured, on the first one's data; those of other classes are left out and named.
 
     Args:
-        results: Measurements as `edgekd_runtime.measurement.load_results` gives them.
+        results: Measurements.
         count: How many images.
         root: Folder of the data, where it has moved.
 
     Raises:
         EdgeKDError: If a file is gone, or was measured on another machine.
     """
-    files = {one["artifact"]["sha256"]: (one["artifact"]["name"], Path(one["path"])) for one in results}
+    files = {one.artifact.sha256: (one.artifact.name, Path(one.path)) for one in results}
     models: dict[str, Path] = {}
     for name, file in files.values():
         if not file.is_file():

@@ -14,9 +14,9 @@ from edgekd.loading import validate
 from edgekd.models.build import build_network
 from edgekd.models.network import Network
 from edgekd.runs import Run
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import atomic
 
 
 @dataclass(frozen=True)

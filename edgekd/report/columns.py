@@ -69,7 +69,7 @@ def title(measured: Sequence[Measurement]) -> str:
     device = measured[0].device
     sizes = ", ".join(dict.fromkeys(f"{one.artifact.size[0]}x{one.artifact.size[1]}" for one in measured))
     libraries = ", ".join(sorted({f"{one.backend} {one.backend_version}" for one in measured}))
-    return f"{sizes} on {device['name']} ({device['cores']} cores), ms; {libraries}"
+    return f"{sizes} on {device.get('name', 'unknown device')} ({device.get('cores', '?')} cores), ms; {libraries}"
 
 
 def write_markdown(path: Path, measured: Sequence[Measurement]) -> None:

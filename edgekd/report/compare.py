@@ -5,15 +5,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from operator import eq
 from statistics import fmean
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edgekd.report.rows import Row
+from edgekd.report.row import Row
 
 BASELINE, FULL = "baseline", "fp32"
 
 
-def compared(rows: Sequence["Row"]) -> list["Row"]:
+def compared(rows: Sequence[Row]) -> list[Row]:
     """The rows with their distances from the baseline and from FP32."""
     full = [row for row in rows if row.precision == FULL]
     baselines = _grouped((row for row in rows if row.method == BASELINE), _student)
@@ -30,29 +28,29 @@ def compared(rows: Sequence["Row"]) -> list["Row"]:
     ]
 
 
-def _grouped(rows: Iterable["Row"], key: Callable[["Row"], Hashable]) -> dict[Hashable, list["Row"]]:
+def _grouped(rows: Iterable[Row], key: Callable[[Row], Hashable]) -> dict[Hashable, list[Row]]:
     groups: dict[Hashable, list[Row]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
     return groups
 
 
-def _student(row: "Row") -> Hashable:
+def _student(row: Row) -> Hashable:
     """What must agree before two trainings' mIoU are compared; over other classes or images they are different quantities."""
     return row.model, row.precision, row.classes, row.images
 
 
-def _weights(row: "Row") -> Hashable:
+def _weights(row: Row) -> Hashable:
     """What must agree before two precisions are compared: where they come from, and what they were measured on."""
     return row.source_sha256, row.model, row.method, row.classes, row.images
 
 
-def _circumstances(row: "Row") -> tuple[object, ...]:
+def _circumstances(row: Row) -> tuple[object, ...]:
     """What must agree before two latencies are compared; first what the accuracy depends on too."""
     return row.size, row.backend, row.device, row.threads, row.batch
 
 
-def _difference(row: "Row", others: Sequence["Row"]) -> float | None:
+def _difference(row: Row, others: Sequence[Row]) -> float | None:
     """MIoU minus that of the row measured most alike; minus the mean of several, runs with other seeds for instance."""
     scored = [other for other in others if other.miou is not None]
     if row.miou is None or not scored:
@@ -62,7 +60,7 @@ def _difference(row: "Row", others: Sequence["Row"]) -> float | None:
     return row.miou - fmean(other.miou or 0.0 for other, like in zip(scored, likeness, strict=True) if like == max(likeness))
 
 
-def _ratio(row: "Row", others: Sequence["Row"]) -> float | None:
+def _ratio(row: Row, others: Sequence[Row]) -> float | None:
     """How many times as fast as the mean of the others; of a noisy one nothing can be said."""
     timed = [other.p50 for other in others if other.p50 > 0 and not other.doubtful]
     return fmean(timed) / row.p50 if timed and row.p50 > 0 and not row.doubtful else None

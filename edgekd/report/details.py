@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from edgekd.report.markup import milliseconds, percent, plain, unique
 from edgekd.report.palette import colour
-from edgekd.report.rows import Row
+from edgekd.report.row import Row
 from edgekd.report.stages import histograms
 
 

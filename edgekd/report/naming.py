@@ -2,13 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edgekd.report.rows import Row
+from edgekd.report.row import Row
 
 
-def labels(rows: Sequence["Row"]) -> list[str]:
+def labels(rows: Sequence[Row]) -> list[str]:
     """Name and method; rows that still agree add what they differ in, and at last a number."""
     found = [row.name if row.method.lower() in row.name.lower() else f"{row.name} ({row.method})" for row in rows]
     same = defaultdict(list)
@@ -26,7 +24,7 @@ def labels(rows: Sequence["Row"]) -> list[str]:
     return found
 
 
-def _details(row: "Row") -> tuple[str, ...]:
+def _details(row: Row) -> tuple[str, ...]:
     """What two measurements of one name may differ in, the most telling first."""
     threads = f"{row.threads} thread{'s' * (row.threads > 1)}" if row.threads else "default threads"
     return row.precision, row.model, "×".join(map(str, row.size)), row.backend, threads, f"batch {row.batch}", row.device

@@ -4,17 +4,18 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edgekd.report import palette, sections
 from edgekd.report.details import embedded
 from edgekd.report.markup import listing, text, unique
 from edgekd.report.pareto import draw, plottable
 from edgekd.report.pictures import SampleRow, pictures_section
-from edgekd.report.rows import Row, read_rows
+from edgekd.report.row import Row
+from edgekd.report.rows import read_rows
 from edgekd.report.summary import summary, tiles
 from edgekd.report.table import results_section
 from edgekd_runtime.files import write_text
+from edgekd_runtime.measurement import Measurement
 
 __all__ = ["SampleRow", "write_report"]
 
@@ -26,12 +27,12 @@ _PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
 
 
 def write_report(
-    results: Sequence[dict[str, Any]], out: Path, *, samples: Sequence[SampleRow] = (), title: str = "edgekd report", note: str = ""
+    results: Sequence[Measurement], out: Path, *, samples: Sequence[SampleRow] = (), title: str = "edgekd report", note: str = ""
 ) -> None:
     """Write the page, atomically.
 
     Args:
-        results: Measurements as `edgekd_runtime.measurement.load_results` gives them.
+        results: Measurements.
         out: The ``.html`` file.
         samples: Pictures to show, a scene a row.
         title: Heading of the page.

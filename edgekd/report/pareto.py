@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from edgekd.report import palette
 from edgekd.report.axis import Axis
 from edgekd.report.details import tip
 from edgekd.report.markup import shorten, text, unique
 from edgekd.report.placement import Box, Placed, label_width, place
-from edgekd.report.rows import Row, read_rows
+from edgekd.report.row import Row
+from edgekd.report.rows import read_rows
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.measurement import Measurement
 
 _LEFT, _RIGHT, _BOTTOM, _LINE = 56, 18, 50, 24
 _HINT = "↖ better"
@@ -41,8 +42,8 @@ def front_rows(rows: Sequence[Row]) -> list[Row]:
     return [shown[index] for index in pareto_front([(row.p50, row.miou or 0.0) for row in shown])]
 
 
-def pareto_svg(results: Sequence[dict[str, Any]], *, width: int = 900, height: int = 460) -> str:
-    """The plot of measurements as `edgekd_runtime.measurement.load_results` gives them.
+def pareto_svg(results: Sequence[Measurement], *, width: int = 900, height: int = 460) -> str:
+    """The plot of measurements.
 
     Args:
         results: Measurements.

@@ -6,7 +6,7 @@ from edgekd.report.markup import ABSENT, listing, milliseconds, percent, plural,
 from edgekd.report.palette import colour
 from edgekd.report.pareto import front_rows, plottable
 from edgekd.report.pictures import swatch
-from edgekd.report.rows import Row, several_data_sets
+from edgekd.report.row import Row, several_data_sets
 from edgekd.report.stages import Histogram, histograms
 
 _BARS = 12

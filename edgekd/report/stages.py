@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgekd.report.markup import milliseconds, unique
-from edgekd.report.rows import Row
+from edgekd.report.row import Row
 from edgekd_runtime.latency import Latency
 from edgekd_runtime.stages import STAGES
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,12 +11,13 @@ from edgekd.report.palette import FONT
 from edgekd.report.pareto import pareto_svg
 from edgekd_runtime.errors import MissingError, UsageError
 from edgekd_runtime.files import write_image, write_text
+from edgekd_runtime.measurement import Measurement
 
 _ZOOM = 2  # a README on a dense screen
 _PROBE = f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><text y="30" font-family="{FONT}">W</text></svg>'
 
 
-def write_picture(results: Sequence[dict[str, Any]], out: Path) -> None:
+def write_picture(results: Sequence[Measurement], out: Path) -> None:
     """Write the plot, ``.svg`` or ``.png``.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgekd.report.markup import megabytes, milliseconds, percent, plural, points, rate, text, unique
-from edgekd.report.rows import Row, several_data_sets
+from edgekd.report.row import Row, several_data_sets
 
 _NEAR = 1.03  # within this ratio two medians are called alike: machines drift more
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from edgekd.report.compare import BASELINE, FULL
 from edgekd.report.markup import ABSENT, megabytes, milliseconds, percent, points, rate, scrolling, significant, text
 from edgekd.report.palette import colour, shape
-from edgekd.report.rows import Row
+from edgekd.report.row import Row
 from edgekd.report.stages import stage_title, stages
 from edgekd_runtime.power.sampler import Energy
 

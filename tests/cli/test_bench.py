@@ -10,7 +10,6 @@ from edgekd.data import open_layout
 from edgekd.measure.benchmark import advice
 from edgekd_runtime import latency
 from edgekd_runtime.artifact import Artifact
-from edgekd_runtime.measurement import Measurement
 from tests.report.realistic import realistic
 from tests.runtime.models import write_model
 
@@ -100,8 +99,7 @@ def test_wrong_usage(models, edgekd, options, words):
     ],
 )
 def test_a_backend_that_is_not_exact_is_told_from_other_images(reduction, words):
-    (document,) = realistic(1)
-    one = Measurement.from_json(document)
+    (one,) = realistic(1)
     scored = replace(one, artifact=replace(one.artifact, reduction=reduction), accuracy=replace(one.accuracy, miou=0.50))
     told = [sentence for sentence in advice([scored]) if "evaluated as written" in sentence]
     assert len(told) == (words is not None) and all(words in sentence for sentence in told)

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 from itertools import cycle, islice, product
-from typing import Any
 
 import numpy as np
 
@@ -34,8 +33,8 @@ GPU = ("tensorrt", "onnxruntime-cuda")
 CALLS = 144
 
 
-def realistic(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """So many measurements, as `load_results` gives them."""
+def realistic(count: int, seed: int = 0) -> list[Measurement]:
+    """So many measurements."""
     random = np.random.default_rng(seed)
     runs = [(*device, backend) for *device, backends, _ in DEVICES for backend in backends]
     watts = {name: power for name, *_, power in DEVICES}
@@ -43,7 +42,7 @@ def realistic(count: int, seed: int = 0) -> list[dict[str, Any]]:
     some = list(cases)
     random.shuffle(some)  # type: ignore[arg-type]
     return [
-        _measurement(random, number, model, method, precision, run, batch, watts[run[0]]).to_json()
+        _measurement(random, number, model, method, precision, run, batch, watts[run[0]])
         for number, (model, method, precision, run, batch) in enumerate(islice(cycle(some), count))
     ]
 

@@ -1,6 +1,6 @@
 """The page in a real browser, small and large, narrow and wide, light and dark."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,13 +41,14 @@ def browser():
 
 @pytest.fixture(scope="module")
 def results():
-    return json.loads(json.dumps(realistic(ROWS)))
+    return realistic(ROWS)
 
 
 @pytest.fixture(scope="module")
 def file(results, tmp_path_factory):
     """Many rows; one has the name that a page might break on."""
-    results[0]["artifact"]["name"] = "<img src=x onerror=alert(1)>" + "unbroken" * 20
+    name = "<img src=x onerror=alert(1)>" + "unbroken" * 20
+    results[0] = replace(results[0], artifact=replace(results[0].artifact, name=name))
     file = tmp_path_factory.mktemp("page") / "report.html"
     picture = np.random.default_rng(0).integers(0, 256, (40, 900, 3), np.uint8)
     write_report(results, file, samples=[SampleRow("scene", {"image": picture, "label": picture})])
@@ -96,7 +97,7 @@ def brightness(colour):
 def test_rows_sort_by_their_figures_and_all_of_them(page, results):
     assert len(column(page, "p50")) == 100
     head = "[...document.querySelectorAll('#results thead button')].find(one => one.textContent.startsWith('p50'))"
-    expected = sorted(one["latency"]["network"]["p50_ms"] for one in results)
+    expected = sorted(one.latency["network"].p50_ms for one in results)
     click(page, head)
     assert [float(value) for value in column(page, "p50")] == pytest.approx(expected[:100], rel=5e-3)
     click(page, head)
@@ -115,7 +116,7 @@ def test_rows_without_a_figure_sort_last_both_ways(page):
 
 
 def test_filter_leaves_the_rows_and_points_that_have_all_its_words(page, results):
-    wanted = [one for one in results if one["artifact"]["precision"] == "int8" and one["backend"] == "tensorrt"]
+    wanted = [one for one in results if one.artifact.precision == "int8" and one.backend == "tensorrt"]
     page.evaluate(
         "(box => { box.value = 'INT8 tensorrt'; box.dispatchEvent(new Event('input')); })(document.querySelector('#results input'))"
     )
@@ -129,18 +130,18 @@ def test_filter_leaves_the_rows_and_points_that_have_all_its_words(page, results
 def test_pointing_at_the_plot_tells_the_model_and_a_click_its_classes(page, results):
     page.hover(".medium .point:last-of-type path")
     number = int(page.evaluate("document.querySelector('.point.near').dataset.row"))
-    artifact, words = results[number]["artifact"], page.evaluate("document.querySelector('.tip').textContent")
+    artifact, words = results[number].artifact, page.evaluate("document.querySelector('.tip').textContent")
     for told in (
-        artifact["model"],
-        artifact["method"],
-        artifact["precision"],
-        results[number]["backend"],
-        results[number]["device"]["name"],
+        artifact.model,
+        artifact.method,
+        artifact.precision,
+        results[number].backend,
+        results[number].device["name"],
     ):
         assert told in words
     click(page, f"document.querySelector('#results tr[data-row=\"{number}\"] .open')")
     shown = page.evaluate("[...document.querySelectorAll('dialog .figure')].map(one => one.textContent)")
-    assert [float(value) for value in shown] == pytest.approx([100 * value for value in results[number]["accuracy"]["iou"]], abs=0.051)
+    assert [float(value) for value in shown] == pytest.approx([100 * value for value in results[number].accuracy.iou], abs=0.051)
     assert page.evaluate("document.querySelectorAll('dialog .histogram').length") == 2
-    assert results[number]["path"] in page.evaluate("document.querySelector('dialog dl').textContent")
+    assert results[number].path in page.evaluate("document.querySelector('dialog dl').textContent")
     assert page.complaints() == []

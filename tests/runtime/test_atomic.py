@@ -44,7 +44,7 @@ def test_what_is_no_file_is_never_replaced(tmp_path, kind):
     path = tmp_path / "out.json"
     special(path, kind)
     before = path.lstat()
-    with pytest.raises(EdgeKDError, match="out.json"):
+    with pytest.raises(EdgeKDError, match=r"out\.json"):
         write_text(path, "new")
     after = path.lstat()
     assert (before.st_mode, before.st_ino) == (after.st_mode, after.st_ino)

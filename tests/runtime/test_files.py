@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import atomic, read_image, read_json, sha256, write_image, write_json
+from edgekd_runtime.files import read_image, read_json, sha256, write_image, write_json
 from edgekd_runtime.sizes import parse_size
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgekd_runtime.latency import Latency, Timing, Turn, device_warnings, measure, percentile, summarise, warnings
+from edgekd_runtime.typed import typed
 
 
 def turn(*milliseconds):
@@ -47,9 +48,9 @@ def test_histogram_counts_every_call_and_lets_no_straggler_stretch_it():
 
 def test_latency_survives_json():
     latency = summarise([turn(*range(1, 101))])
-    assert Latency.from_json(json.loads(json.dumps(asdict(latency)))) == latency
+    assert typed(Latency, json.loads(json.dumps(asdict(latency))), "a", "b") == latency
     older = {key: value for key, value in asdict(latency).items() if key != "histogram"}
-    assert Latency.from_json(older).histogram == ()
+    assert typed(Latency, older, "a", "b").histogram == ()
 
 
 def test_warns_of_noise_and_of_drift_each_by_itself():

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.artifact import CPU, ENGINE_SOURCE, Artifact, load_artifact
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, MissingError
-from edgekd_runtime.files import atomic, sha256
+from edgekd_runtime.files import sha256
 from edgekd_runtime.trt.api import FAMILIES, trt, use_family
 from edgekd_runtime.trt.build import BuildOptions, Progress, build_engine
 from edgekd_runtime.trt.cuda import gpu_description, no_gpu_reason

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError
-from edgekd_runtime.files import atomic, user_cache
+from edgekd_runtime.files import user_cache
 from edgekd_runtime.trt.api import host_bytes
 
 

@@ -4,8 +4,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import UsageError
-from edgekd_runtime.files import atomic, user_cache
+from edgekd_runtime.files import user_cache
 from edgekd_runtime.trt.api import FAMILIES, host_bytes, trt
 from edgekd_runtime.trt.cuda import gpu_description
 

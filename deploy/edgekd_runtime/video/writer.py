@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
+from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import BrokenStreamError, EdgeKDError
-from edgekd_runtime.files import atomic
 from edgekd_runtime.video.encoders import OPENCV, SOUND, add_sound, by_ffmpeg, open_encoder
 from edgekd_runtime.video.info import Frame
 from edgekd_runtime.video.probe import has_sound
