@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 
 from edgekd_runtime.decision import decisions
-from edgekd_runtime.measurement import Measurement
 from tests.report.realistic import realistic
 
 
 @pytest.fixture(scope="module")
 def one():
-    return Measurement.from_json(realistic(1)[0])
+    return realistic(1)[0]
 
 
 @pytest.fixture
