@@ -86,5 +86,5 @@ def test_a_table_is_kept_and_refused_for_another_model(tmp_path):
 )
 def test_what_is_no_table_is_told(tmp_path, content):
     (tmp_path / "table.json").write_text(content)
-    with pytest.raises(EdgeKDError, match=r"table\.json is"):
+    with pytest.raises(EdgeKDError, match=r"table\.json"):
         load_table(tmp_path / "table.json")
