@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from edgekd.distill.precision import widened
+from edgekd.distill.float32 import widened
 from edgekd.distill.resize import upsample
 from edgekd.distill.transfer import NotNegative, Pair, Transfer, Widths
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32, widened
-from edgekd.distill.reduce import process_rank, world_size
+from edgekd.distill.float32 import float32, widened
+from edgekd.distill.processes import process_rank, world_size
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Share, Transfer, Widths
 
 PUBLISHED = {"camvid": (33.0, 0.01, 1), "voc": (8.4, 0.005, 4), "ade20k": (8.4, 0.04, 4), "coco_stuff": (42.0, 0.005, 4)}

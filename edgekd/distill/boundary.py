@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
+from edgekd.distill.processes import masked_mean, sum_over_processes, world_size
 from edgekd.distill.rdd import pixel_cross_entropy
-from edgekd.distill.reduce import masked_mean, sum_over_processes, world_size
 from edgekd.distill.resize import upsample
 from edgekd_runtime.classes import IGNORE
 

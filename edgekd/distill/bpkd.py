@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.cwd import channel_kd
-from edgekd.distill.precision import float32
-from edgekd.distill.reduce import masked_mean
+from edgekd.distill.float32 import float32
+from edgekd.distill.processes import masked_mean
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill.device import may_look, one_hot, to_device
-from edgekd.distill.precision import float32, widened
-from edgekd.distill.reduce import gather_over_processes, masked_mean, process_rank, sum_over_processes, world_size
+from edgekd.distill.float32 import float32, widened
+from edgekd.distill.processes import gather_over_processes, masked_mean, process_rank, sum_over_processes, world_size
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Count, NotNegative, Pair, Positive, Transfer, Widths
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 from edgekd.distill.transfer import Pair, Positive, Transfer, Widths
 
 

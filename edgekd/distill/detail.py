@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 from edgekd.distill.resize import upsample
 from edgekd.models import Network, Segmenter
 from edgekd.models.heads.base import conv_bn_relu

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from edgekd.distill.precision import float32
-from edgekd.distill.reduce import masked_mean
+from edgekd.distill.float32 import float32
+from edgekd.distill.processes import masked_mean
 from edgekd.distill.resize import upsample
 
 SMOOTH = 1.0

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
-from edgekd.distill.reduce import sum_over_processes, sum_with_gradient, world_size
+from edgekd.distill.float32 import float32
+from edgekd.distill.processes import sum_over_processes, sum_with_gradient, world_size
 from edgekd.distill.transfer import NotNegative, Pair, Positive, Transfer
 
 EPSILON = 1e-8

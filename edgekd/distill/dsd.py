@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.at import attention
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 from edgekd.distill.resize import upsample
 from edgekd.distill.transfer import NotNegative, Pair, Transfer
 

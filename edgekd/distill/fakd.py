@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.device import may_look
+from edgekd.distill.float32 import float32
 from edgekd.distill.grouped import Grouped
-from edgekd.distill.precision import float32
 from edgekd.distill.resize import labels_at
 from edgekd.distill.statistics import ClassStatistics
 from edgekd.distill.transfer import NotNegative, Pair, Positive, Transfer, Widths

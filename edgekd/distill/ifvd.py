@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.device import one_hot
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 from edgekd.distill.resize import labels_at
 from edgekd.distill.transfer import Pair, Transfer, Widths
 

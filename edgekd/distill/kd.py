@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 from edgekd.distill.transfer import Pair, Positive, Transfer
 
 

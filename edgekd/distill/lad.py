@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill.precision import float32
+from edgekd.distill.float32 import float32
 
 TRAIN_SIGMA, DISTILL_SIGMA = 0.03, 0.02
 NORMALIZED_GAIN = 100 / 58

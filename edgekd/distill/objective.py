@@ -12,7 +12,7 @@ from edgekd.distill.class_map import Affine
 from edgekd.distill.cwd import channel_kd
 from edgekd.distill.detail import DetailGuidance
 from edgekd.distill.lad import LabelNoiser, with_label
-from edgekd.distill.reduce import sample_seed
+from edgekd.distill.processes import sample_seed
 from edgekd.distill.registry import build_transfer, transfer_names, transfer_reads
 from edgekd.distill.task import MISSING_MAP, TASKS, Parts
 from edgekd.distill.teacher import Teacher, at_student_size

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill.device import may_look
-from edgekd.distill.precision import float32
-from edgekd.distill.reduce import kth_of_counted, kth_smallest, masked_mean, sum_over_processes, weighted_mean, world_size
+from edgekd.distill.float32 import float32
+from edgekd.distill.processes import kth_of_counted, kth_smallest, masked_mean, sum_over_processes, weighted_mean, world_size
 from edgekd.distill.resize import upsample
 from edgekd_runtime.classes import IGNORE
 

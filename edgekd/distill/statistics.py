@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from edgekd.distill.device import one_hot
 from edgekd.distill.grouped import Grouped
-from edgekd.distill.reduce import sum_over_processes
+from edgekd.distill.processes import sum_over_processes
 
 _HEIGHT = 1024
 """Rows of a class that one product of a full covariance takes in."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgekd.config import TaskRecipe
 from edgekd.distill.dice import dice_loss
+from edgekd.distill.processes import each_process_alone, weighted_mean
 from edgekd.distill.rdd import (
     agreement_loss,
     class_weights_at,
@@ -17,7 +18,6 @@ from edgekd.distill.rdd import (
     relative_difficulty_loss,
     teacher_agreement,
 )
-from edgekd.distill.reduce import each_process_alone, weighted_mean
 from edgekd.models import SegOutput
 from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from edgekd.distill.class_map import ClassMap
 from edgekd.distill.lad import LabelNoiser, with_label
-from edgekd.distill.reduce import sample_seed
+from edgekd.distill.processes import sample_seed
 from edgekd.distill.resize import upsample
 from edgekd.distill.windows import look_through
 from edgekd.models import Network, SegOutput

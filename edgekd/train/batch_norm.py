@@ -9,8 +9,8 @@ from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-from edgekd.distill.precision import widened
-from edgekd.distill.reduce import world_size
+from edgekd.distill.float32 import widened
+from edgekd.distill.processes import world_size
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):

@@ -11,7 +11,7 @@ from torch import Tensor
 from edgekd.console import Update
 from edgekd.data.layout import Layout
 from edgekd.distill.lad import LabelNoiser, label_gain, with_label
-from edgekd.distill.reduce import sum_over_processes
+from edgekd.distill.processes import sum_over_processes
 from edgekd.distill.resize import labels_at, upsample
 from edgekd.models import Network
 from edgekd.train.inference import DEPLOYED, Inference, mean_probabilities

@@ -17,7 +17,7 @@ from edgekd.console import Update, duration, note, progress
 from edgekd.data.layout import Layout
 from edgekd.data.loader import checked, train_loader
 from edgekd.distill.objective import Distillation, Objective
-from edgekd.distill.reduce import sum_over_processes
+from edgekd.distill.processes import sum_over_processes
 from edgekd.distill.task import Parts
 from edgekd.models import Network, NetworkFile, save_network
 from edgekd.runs import Run
