@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.config import ModelRecipe, TaskRecipe, TransferRecipe
-from edgekd.distill import cirkd, device, fakd, grouped, rdd, reduce
+from edgekd.distill import cirkd, device, fakd, grouped, processes, rdd
 from edgekd.distill import functional as L
 from edgekd.distill.cirkd import Memory
 from edgekd.distill.grouped import Grouped
@@ -252,9 +252,9 @@ def test_a_loaded_memory_goes_on_with_its_own_draws():
 
 def test_a_seed_is_drawn_from_the_runs_own_generator():
     torch.manual_seed(3)
-    first = reduce.sample_seed(4)
+    first = processes.sample_seed(4)
     torch.manual_seed(3)
-    assert first == reduce.sample_seed(4) != reduce.sample_seed(4)
+    assert first == processes.sample_seed(4) != processes.sample_seed(4)
 
 
 def test_the_moving_average_does_not_wait():
