@@ -27,6 +27,7 @@ from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement
 from edgekd_runtime.predict import Predicted, image_files
 from edgekd_runtime.predict import predict as predict_files
+from edgekd_runtime.trust import name_by_user
 
 PathLike = str | Path
 
@@ -242,6 +243,7 @@ def bench(
 def _recipe(recipe: PathLike | Recipe, overrides: Sequence[dict[str, Any]]) -> Recipe:
     if isinstance(recipe, Recipe):
         document = recipe.model_dump(mode="json")
+        name_by_user([document, list(overrides)])  # what Python passes is the user's word
         for override in overrides:
             document = merge(document, override)
         return validate(Recipe, document, recipe.name)

@@ -32,7 +32,7 @@ class Strict(BaseModel):
     )
 
 
-Side = Annotated[int, Field(ge=SMALLEST)]
+Side = Annotated[int, Field(ge=SMALLEST, le=1 << 14)]
 
 
 class DataRecipe(Strict):
@@ -317,7 +317,7 @@ TITLES = {"teacher": "teacher", "lad-teacher": "teacher, shown the label", "base
 class Recipe(Strict):
     """A whole run."""
 
-    name: str
+    name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}$")
     """What cards and reports call it."""
     objective: Literal["supervised", "label-assisted", "distillation"] = "distillation"
     """What this run trains: a model alone, LAD's teacher, or a student under a teacher."""

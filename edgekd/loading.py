@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from edgekd.bounded_yaml import parse_yaml
 from edgekd.config import Recipe
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.files import require_file
+from edgekd_runtime.trust import name_by_user
 
 RECIPES = Path(__file__).parent / "recipes"
 RECIPE_FILE = "recipe.yaml"
@@ -31,10 +34,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UsageError: If the file is missing, no YAML, or no mapping.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        require_file(path)
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} must hold keys and values, not a {type(document).__name__}.")
@@ -91,8 +95,13 @@ def load_recipe(name: str | Path, overrides: Iterable[dict[str, Any]] = ()) -> R
     Raises:
         UsageError: If it can't be found or is wrong.
     """
-    document = _read_extended(find_recipe(name), ())
+    path = find_recipe(name)
+    document = _read_extended(path, ())
+    run = path.name == RECIPE_FILE and any((path.parent / file).exists() for file in ("last.pt", "best.safetensors"))
+    if not run:  # a run may come from anywhere; a recipe file that is named by itself is the user's word
+        name_by_user(document)
     for override in overrides:
+        name_by_user(override)
         document = merge(document, override)
     return validate(Recipe, document, str(name))
 
@@ -151,9 +160,9 @@ def assignment(text: str, flag: str = "--set") -> dict[str, Any]:
     if not equals or not key:
         raise UsageError(f"{flag} takes key=value, e.g. train.steps=100, not {text!r}.")
     try:
-        result: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{flag} {text}: the value is not valid YAML.") from error
+        result: Any = parse_yaml(value)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text!a}: the value is not valid YAML: {' '.join(str(error).split())}.") from error
     for part in reversed(key.split(".")):
         result = {part: result}
     return result

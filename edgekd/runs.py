@@ -129,14 +129,18 @@ class Run:
     def rewind(self, step: int) -> None:
         """Drop log lines after `step`, which a resumed run writes again."""
         if self.metrics.exists():
-            kept = [line for line in self.metrics.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+            kept = [line for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines() if _step_of(line) <= step]
             write_text(self.metrics, "".join(f"{line}\n" for line in kept))
 
     def history(self) -> list[dict[str, Any]]:
         """All log records."""
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+        whole = [line for line in lines if _step_of(line) < _TORN]
+        if len(whole) < len(lines):
+            note(f"{self.metrics}: {len(lines) - len(whole)} of {len(lines)} lines are torn and left out.")
+        return [json.loads(line) for line in whole]
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace `last.pt` atomically."""
@@ -160,6 +164,10 @@ class Run:
             raise EdgeKDError(f"{self.last} can't be read as a training state; start again without --resume.") from error
 
 
+_TORN = 1 << 62
+"""Step of a line that was cut short: after all others."""
+
+
 def home_of(path: Path) -> Path:
     """The folder of a run, or of the checkpoint file of one."""
     return path if path.is_dir() else path.parent
@@ -181,4 +189,4 @@ def _step_of(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
-        return 1 << 62  # a line cut short by a kill goes too
+        return _TORN  # a line cut short by a kill goes too

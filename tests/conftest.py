@@ -56,6 +56,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def cache(tmp_path, monkeypatch):
     """No test writes to the user's cache, but to this folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGEKD_TRUST", "1")  # tests name their own code below the command line; tests/runtime/test_trust.py does not
     return tmp_path / "cache" / "edgekd"
 
 

@@ -1,14 +1,14 @@
 """The one-file bundle on the device: a zip with this package, models and perhaps images, unpacked into the cache by its hash."""
 
 import hashlib
-import json
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edgekd_runtime.artifact import find_models, load_artifact
 from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.files import decode, read_image, sha256, user_cache
+from edgekd_runtime.files import decode, parse_json, read_image, sha256, user_cache
+from edgekd_runtime.typed import Within, typed
 
 SCHEMA_VERSION = 1
 KEPT = 3
@@ -95,11 +96,12 @@ def unpack(archive: Path) -> Bundle:
     try:
         with zipfile.ZipFile(archive) as files:
             text = files.read(MANIFEST)
-            manifest = json.loads(text)
-            if manifest["schema_version"] != SCHEMA_VERSION:
+            manifest = typed(_Manifest, parse_json(text), f"{archive}: {MANIFEST}", "make it again with `edgekd bundle`")
+            if manifest.schema_version != SCHEMA_VERSION:
                 raise EdgeKDError(f"{archive} is not a bundle of schema {SCHEMA_VERSION}; make it again with `edgekd bundle`.")
             folder = cache_folder() / hashlib.sha256(text).hexdigest()[:16]
-            for name, digest in manifest["files"].items():
+            for name, digest in manifest.files.items():
+                _require_inside(name, files.getinfo(name), archive)
                 target = folder / name
                 if target.is_file() and sha256(target) == digest:
                     continue
@@ -111,7 +113,29 @@ def unpack(archive: Path) -> Bundle:
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise EdgeKDError(damaged) from error  # whatever zipfile and json make of damaged headers
     _forget_old(folder, archive)
-    return Bundle(folder, manifest["images"])
+    return Bundle(folder, manifest.images)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What `MANIFEST` holds: SHA-256 by name in the archive, among others."""
+
+    schema_version: int
+    images: Annotated[int, Within(0, 100_000)]
+    files: dict[str, str]
+
+
+def _require_inside(name: str, entry: zipfile.ZipInfo, archive: Path) -> None:
+    """Refuse an entry that would be unpacked outside the bundle's folder, or that grows while it is.
+
+    Raises:
+        EdgeKDError: Naming it.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or parts[0] not in ("models", "images", "labels"):
+        raise EdgeKDError(f"{archive} holds {name!r}, which is no file of a bundle; make it again with `edgekd bundle`.")
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise EdgeKDError(f"{archive} holds {name!r} compressed, as no bundle is; make it again with `edgekd bundle`.")
 
 
 def _forget_old(*used: Path) -> None:

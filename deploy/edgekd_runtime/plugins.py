@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.errors import MissingError, UsageError
+from edgekd_runtime.trust import is_known, require_own, require_trust
 
 
 def is_reference(name: str) -> bool:
@@ -16,13 +17,14 @@ def is_reference(name: str) -> bool:
 
 
 def load_reference(name: str) -> Any:
-    """Import what ``package.module:Name`` names; modules of the working folder are found too.
+    """Import what ``package.module:Name`` names, if it may run; modules of the working folder are found too.
 
     Raises:
-        UsageError: If it has no such form, is of Python's own library, or the module has no such attribute.
+        UsageError: If it has no such form, is of Python's own library, is named by a file alone (see `edgekd_runtime.trust`), or the
+            module has no such attribute.
         MissingError: If the module, or one that it needs, is not installed.
     """
-    module_name, _, attribute = name.partition(":")
+    module_name = name.partition(":")[0]
     if not is_reference(name):
         raise UsageError(f"{name!r} is not of the form package.module:Name.")
     if module_name.partition(".")[0] in sys.stdlib_module_names:
@@ -30,6 +32,22 @@ def load_reference(name: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
+    if not (known := is_known(name)):
+        require_trust(name)
+    found = load_own(name)
+    if known:
+        require_own(found, name)
+    return found
+
+
+def load_own(name: str) -> Any:
+    """Import what this project itself names.
+
+    Raises:
+        UsageError: If the module has no such attribute.
+        MissingError: If the module, or one that it needs, is not installed.
+    """
+    module_name, _, attribute = name.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
     except ImportError as error:

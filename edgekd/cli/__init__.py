@@ -1,14 +1,19 @@
 """The command line: one file a verb, loaded when it is called, so that `--help` never waits for PyTorch."""
 
 import importlib
+import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from edgekd_runtime import __version__
-from edgekd_runtime.errors import EdgeKDError, StoppedError
+from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 from edgekd_runtime.signals import ended_as_by_ctrl_c
+from edgekd_runtime.trt import host_code
+from edgekd_runtime.trust import SWITCH, name_by_user, trust_all
 
 VERBS = {
     "quickstart": "The whole chain on drawn streets: teacher, students, export, benchmark, video, report.",
@@ -40,6 +45,12 @@ class Failure(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
 
 
+def _say_nothing_more() -> None:
+    """Or Python would complain of what is left in the buffer at its end."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Verbs(click.Group):
     """Loads `edgekd.cli.VERB` when a verb is called."""
 
@@ -63,23 +74,48 @@ class Verbs(click.Group):
             ctx.fail(f"No command {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else " `edgekd --help` lists them."))
         return super().resolve_command(ctx, args)
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        if any("\ud800" <= letter <= "\udfff" for word in words for letter in word):
+            click.echo(f"Error: {words!a} has a name that is not UTF-8; rename the file.", err=True)
+            sys.exit(UsageError.exit_code)
+        name_by_user(words)
+        try:
+            try:
+                return super().main(words, *rest, **options)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except OSError as error:  # a full device, or a reader that is gone
+            _say_nothing_more()
+            click.echo(f"Error: the output can't be written ({error.strerror or error}).", err=True)
+            sys.exit(EdgeKDError.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with ended_as_by_ctrl_c():
                 return super().invoke(ctx)
         except EdgeKDError as error:
             raise Failure(error) from error
+        except MemoryError as error:
+            raise Failure(EdgeKDError("There is not enough memory for it; use smaller sizes, or fewer at a time.")) from error
         except KeyboardInterrupt as error:
             raise Failure(StoppedError("Stopped.")) from error
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="edgekd")
-def main() -> None:
+@click.option("--trust", is_flag=True, help=f"Run code that a run, checkpoint or sidecar names, from wherever it is; also {SWITCH}=1.")
+@click.option("--allow-host-code", is_flag=True, help="Load version-compatible engines, which bring code that runs on this machine.")
+def main(trust: bool, allow_host_code: bool) -> None:
     """Distil a light segmentation student, export it, prove its latency and mIoU on the device, run it on video.
 
     Start with: edgekd quickstart
     """
+    if trust:
+        trust_all()
+    if allow_host_code:
+        host_code.allow()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 must not end a run

@@ -1,13 +1,14 @@
 """Data layouts. `LAYOUTS` is the list: to add one, write its file and a line here."""
 
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from edgekd.config import Recipe
 from edgekd.data.layout import Layout, Sample
 from edgekd.loading import nearest
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from edgekd_runtime.plugins import load_reference, look_up
+from edgekd_runtime.plugins import load_own, look_up
 
 LAYOUTS = {
     "ade20k": "edgekd.data.ade20k:ADE20K",
@@ -29,7 +30,7 @@ def layout_class(name: str) -> Any:
         UsageError: If there is none of that name.
     """
     found = look_up(name, LAYOUTS, "data layout", "edgekd data layouts")
-    return load_reference(found) if isinstance(found, str) else found
+    return load_own(found) if isinstance(found, str) else found
 
 
 def open_layout(name: str, split: str, root: str | None = None, *, faults: bool = False, **options: Any) -> Layout:
@@ -46,6 +47,8 @@ def open_layout(name: str, split: str, root: str | None = None, *, faults: bool 
         UsageError: If the layout, the split or an option is unknown, or the root is missing.
         EdgeKDError: If the data is not as the layout expects.
     """
+    if not split or Path(split).is_absolute() or ".." in Path(split).parts:
+        raise UsageError(f"{split!r} is no name of a split; e.g. train or val.")
     kind = layout_class(name)
     known = signature(kind).parameters
     if root is not None and "root" in known:

@@ -22,6 +22,7 @@ def _with_stem(pattern: str) -> str:
     return pattern
 
 
+Level = Annotated[int, Field(ge=0, le=255)]
 Pattern = Annotated[str, AfterValidator(_with_stem)]
 
 
@@ -40,9 +41,9 @@ class FolderFile(Strict):
     """
 
     names: list[str] = Field(min_length=1, max_length=255)
-    palette: list[tuple[int, int, int]] | None = None
+    palette: list[tuple[Level, Level, Level]] | None = None
     mapping: dict[int, int] | None = None
-    ignore: list[Annotated[int, Field(ge=0, le=255)]] = [IGNORE]
+    ignore: list[Level] = [IGNORE]
     stores: Literal["colours", "values"] | None = None
     images: Pattern | None = None
     masks: Pattern | None = None

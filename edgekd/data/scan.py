@@ -91,7 +91,7 @@ def _key(layout: Layout, index: int) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b("\0".join(parts).encode(errors="surrogateescape"), digest_size=12).hexdigest()
 
 
 def _read(layout: Layout, index: int) -> Row:
@@ -102,6 +102,9 @@ def _read(layout: Layout, index: int) -> Row:
         raise
     except EdgeKDError as error:
         return Row(np.zeros(2, np.int32), np.zeros(columns, np.int32), str(error))
+    except Exception as error:  # whatever a library makes of a damaged file: it is listed with the others
+        told = f"{layout.name(index)} can't be read ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
+        return Row(np.zeros(2, np.int32), np.zeros(columns, np.int32), told)
     counts = np.bincount(np.minimum(label.ravel(), columns - 1), minlength=columns)
     return Row(np.array(image.shape[:2], np.int32), counts.astype(np.int32), "")
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +18,7 @@ from edgekd.runs import Run
 from edgekd_runtime.atomic import atomic
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.typed import NAN, Within, typed
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class NetworkFile:
     miou: float
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """The metadata as JSON; of the model, pydantic sees to the rest."""
+
+    model: dict[str, Any]
+    classes: ClassSet
+    in_channels: Annotated[int, Within(3, 4)]
+    miou: Annotated[float, NAN]
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
 
 
 def save_network(path: Path, state: dict[str, Tensor], about: NetworkFile) -> None:
@@ -78,14 +92,9 @@ def load_network(path: Path, num_classes: int | None = None) -> tuple[Network, N
         raise EdgeKDError(
             f"{path} is not an edgekd checkpoint in safetensors form (pickles are not loaded); give a run folder or its best.safetensors."
         ) from error
-    about = NetworkFile(
-        model=validate(ModelRecipe, document["model"], str(path)),
-        classes=ClassSet(tuple(document["classes"]["names"]), tuple(tuple(colour) for colour in document["classes"]["palette"])),
-        in_channels=document["in_channels"],
-        miou=document["miou"] if document["miou"] is not None else float("nan"),
-        mean=tuple(document["mean"]) if document.get("mean") else None,
-        std=tuple(document["std"]) if document.get("std") else None,
-    )
+    said = typed(_Metadata, document, str(path), "its metadata is not of this project: train it again, or give another checkpoint")
+    recipe = validate(ModelRecipe, said.model, str(path)).model_copy(update={"trust": False})  # a file can't allow itself anything
+    about = NetworkFile(recipe, said.classes, said.in_channels, said.miou, said.mean, said.std)
     if num_classes is not None and len(about.classes) != num_classes:
         raise EdgeKDError(f"{path} predicts {len(about.classes)} classes but the data has {num_classes}; use one of this data set.")
     model = build_network(about.model, len(about.classes), about.in_channels, pretrained=False)

@@ -13,6 +13,7 @@ from edgekd.models.foreign import ForeignNetwork
 from edgekd.models.network import Network
 from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run
+from edgekd_runtime.trust import name_by_user
 
 
 def open_network(source: str | Path | nn.Module, num_classes: int | None = None, **options: Any) -> Network:
@@ -34,6 +35,7 @@ def open_network(source: str | Path | nn.Module, num_classes: int | None = None,
     if isinstance(source, nn.Module):
         name = f"{type(source).__module__}:{type(source).__qualname__}"
         return ForeignNetwork(validate(ModelRecipe, {"name": name, **options}, name), source, num_classes)
+    name_by_user([str(source), options])  # what Python passes is the user's word
     name = folder_source(str(source))
     if source_of(name) is None and (name.endswith(".safetensors") or Run(name).recipe_file.is_file()):
         return load_network(Path(name), num_classes)[0]

@@ -12,6 +12,7 @@ from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.latency import Parts
+from edgekd_runtime.trt import host_code
 from edgekd_runtime.trt.api import FAMILIES, trt, use_family
 from edgekd_runtime.trt.cuda import CaptureError, gpu_description, open_cuda
 from edgekd_runtime.trt.engine import deserialise, rebuild_command, require_fitting_engine
@@ -122,8 +123,13 @@ class TensorRTSession(Session):
 
 
 def _load(model_file: Path, artifact: Artifact) -> Any:
+    if artifact.engine["options"].get("version_compatible") and not host_code.is_allowed():
+        raise UsageError(
+            f"{model_file} is version-compatible, so it brings code that runs on this machine: if you trust where it comes from, "
+            f"add {host_code.FLAG}, or set {host_code.SWITCH}=1."
+        )
     try:
-        return deserialise(model_file.read_bytes(), host_code=bool(artifact.engine["options"]["version_compatible"]))
+        return deserialise(model_file.read_bytes(), host_code=host_code.is_allowed())
     except EdgeKDError as error:
         again = rebuild_command(artifact, model_file.parent)
         raise EdgeKDError(f"TensorRT can't load {model_file} ({str(error).rstrip('.')}); build it again here: {again}.") from error

@@ -20,6 +20,7 @@ from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, save_results
+from edgekd_runtime.trt import host_code
 from edgekd_runtime.trt.api import installed_family
 from edgekd_runtime.trt.build import BuildOptions
 
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--trt", action="store_true", help="measure TensorRT engines too, built where none fits this device yet")
     parser.add_argument("--no-tf32", action="store_true", help="GPU: FP32 products without TF32, engines built for it too")
     parser.add_argument("--results", type=Path, help="JSON file to write, for `edgekd report`; - puts it on stdout, the rest on stderr")
+    parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -52,6 +54,8 @@ def run(given: argparse.Namespace) -> None:
     Raises:
         EdgeKDError: If a model can't be measured; the others are, and saved, before.
     """
+    if given.allow_host_code:
+        host_code.allow()
     failures: list[EdgeKDError] = []
 
     def failed(case: Case, error: EdgeKDError) -> None:

@@ -11,6 +11,7 @@ from edgekd_runtime.backends import BACKENDS, open_session
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress, at_least, between
 from edgekd_runtime.errors import BrokenStreamError, UsageError
+from edgekd_runtime.trt import host_code
 from edgekd_runtime.video import Frame, demo
 from edgekd_runtime.video.serve import is_loopback, parse_address, serve
 from edgekd_runtime.video.tiles import parse_tiles
@@ -38,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--reconnect", type=between(0, 86400), default=0.0, metavar="SECONDS", help="open a broken stream again")
     parser.add_argument("--backend", choices=BACKENDS)
     parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0 = the backend's default")
+    parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -46,6 +48,8 @@ def run(given: argparse.Namespace) -> None:
     Raises:
         UsageError: If there is nothing to write or to show it on, or a folder holds several models.
     """
+    if given.allow_host_code:
+        host_code.allow()
     if given.out is None and given.serve is None:
         raise UsageError("Nothing to do with the frames; give --out FILE, --serve PORT, or both.")
     shown = Progress()

@@ -8,6 +8,7 @@ from edgekd_runtime.backends import open_session
 from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli.options import Progress, at_least
 from edgekd_runtime.predict import FORMS, image_files, predict
+from edgekd_runtime.trt import host_code
 
 HELP = "class maps of images as PNG files"
 
@@ -21,10 +22,13 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--overlay", action="store_true", help="write the painted images too")
     parser.add_argument("--backend", help="what runs the model")
     parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0 = the backend's default")
+    parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 
 
 def run(given: argparse.Namespace) -> None:
     """Predict them."""
+    if given.allow_host_code:
+        host_code.allow()
     shown = Progress()
     files = image_files(given.images)
     with open_session(only_model(given.model), given.backend, given.threads) as session:

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgekd.config import ModelRecipe
 from edgekd.models.network import Network
 from edgekd.runs import Run
-from edgekd_runtime.plugins import is_reference, load_reference
+from edgekd_runtime.plugins import is_reference, load_own
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Source:
 
     def build(self, recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretrained: bool) -> Network:
         """The network that a recipe names."""
-        network: Network = load_reference(self.builder)(recipe, num_classes, in_channels, pretrained)
+        network: Network = load_own(self.builder)(recipe, num_classes, in_channels, pretrained)
         network.trainable = self.trainable
         return network
 

@@ -29,6 +29,9 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     logging.disable_progress_bar()
     name, options = recipe.name.removeprefix("hf:"), dict(recipe.options)
     given = options.pop("config", None)
+    for key, value in {**(given or {}), **options}.items():
+        if (key == "trust_remote_code" and value) or (key.endswith("attn_implementation") and "/" in str(value)):
+            raise UsageError(f"{recipe.name}: {key}={value!r} runs code of a repository, which is never done; leave it out.")
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     try:
         if given is not None and not pretrained:

@@ -8,6 +8,7 @@ from edgekd.config import ModelRecipe
 from edgekd.models.foreign import ForeignNetwork
 from edgekd.models.sources.fixed import FixedInput
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.trust import require_trust
 
 
 def _allowed(recipe: ModelRecipe, in_channels: int) -> Path:
@@ -16,6 +17,7 @@ def _allowed(recipe: ModelRecipe, in_channels: int) -> Path:
         raise EdgeKDError(f"No network at {path}.")
     if not recipe.trust:
         raise UsageError(f"{path} holds code that runs when it is opened; if you trust where it comes from, add --trust.")
+    require_trust(recipe.name, record=False)  # a run's recipe can't allow itself anything
     if recipe.features or recipe.classifier:
         raise UsageError(f"{path} is compiled, so its modules can't be looked into; leave features and classifier out.")
     if in_channels != 3:
