@@ -22,8 +22,6 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join(f'*a
         "a: &a [*a]",
         "[" * 5000,
         "{a: " * 60 + "1" + "}" * 60,
-        "a: .nan",
-        "a: -.inf",
         "a: 2024-01-01",
         "a: 2024-99-99",
         "a: !!binary YQ==",
@@ -36,7 +34,7 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join(f'*a
         "a: b: c",
         "a: " + "9" * 5000,
     ],
-    ids=range(17),
+    ids=range(15),
 )
 def test_yaml_that_no_recipe_needs_is_refused(tmp_path, text):
     with pytest.raises(ValueError, match=r"\w"):
