@@ -136,6 +136,14 @@ def test_a_student_goes_through_the_whole_chain(kind, tmp_path, tiny_file, segfo
     measured = edgekd("bench", run / "export", "--backend", "onnxruntime-cpu", "--seconds", 0.1, "--images", 2, "--json").stdout
     assert {one["artifact"]["precision"] for one in json.loads(measured)} == {"fp32", "int8"}
     edgekd("bundle", run, "--out", tmp_path / "net.pyz", "--images", 1)
+    if kind == "smp":
+        told = json.loads(edgekd("eval", run, "--json").stdout)
+        assert told["miou"] == pytest.approx(json.loads(edgekd("eval", run / "export/fp32/model.onnx", "--json").stdout)["miou"], abs=2e-3)
+        edgekd("report", run / "export/bench.json", "--out", tmp_path / "r.html")
+        # rounded while it trains, under the network that it was before
+        tuned = ["--recipe", run, "--qat", "--teacher", run, "--method", "cwd", "--steps", 1, "--out", tmp_path / "qat"]
+        edgekd("distill", *tuned)
+        edgekd("export", tmp_path / "qat", "--precision", "int8", "--calib-images", 1, "--parity-images", 1)
 
 
 def _half_way(edgekd, short, folder):
