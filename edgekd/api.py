@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from edgekd.config import Recipe
-from edgekd.data import open_split
+from edgekd.data import open_split, open_training
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation, needs_auxiliary
 from edgekd.distill.teacher import Teacher
@@ -171,7 +171,7 @@ def export(
     opened = open_run(run)
     recipe = moved(opened.recipe, str(data_root) if data_root else None)
     wanted = replace(plan or ExportPlan(), precisions=tuple(precisions))
-    layouts = open_split(recipe, recipe.data.train), open_split(recipe)
+    layouts = open_training(recipe), open_split(recipe)
     return export_all(opened.path, recipe, layouts, Path(out) if out else opened.export, wanted)
 
 

@@ -1,5 +1,6 @@
 """The recipe: a whole run as data, in strict models. `edgekd.loading` reads and writes them."""
 
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -48,6 +49,20 @@ class DataRecipe(Strict):
     """Names of the splits."""
     val: str = "val"
     """Names of the splits."""
+    labelled: int | None = Field(None, ge=1)
+    """Samples of the training split that are used, spread evenly over it; None = all."""
+    labels: Literal["data", "teacher"] = "data"
+    """Who made the layout's labels: ``data``, people; ``teacher``, that of a label-free run, so that scores are agreement with it."""
+    unlabelled: list[str] = []
+    """Folders, patterns such as ``frames/*.png``, and video files, whose images are distilled without labels."""
+    unlabelled_share: float = Field(0.5, gt=0, le=1)
+    """Share of each batch that the unlabelled images make up; 1 = no labels are read."""
+    frame_step: int = Field(1, ge=1)
+    """Every so many-th frame of a video is used."""
+    frame_rate: PositiveFloat | None = None
+    """Frames per second of a video that are used, by its own time stamps; None = by `frame_step`."""
+    held_out: float = Field(0.0, ge=0, lt=1)
+    """Share of each folder or video, at its end, that is not trained on."""
     size: tuple[Side, Side]
     """Network input (H, W) for validation, export and latency."""
     crop: tuple[Side, Side] | None = None
@@ -74,7 +89,19 @@ class DataRecipe(Strict):
     def _ordered(self) -> "DataRecipe":
         if self.scale[0] > self.scale[1]:
             raise ValueError("scale goes from the smaller to the larger")
+        if self.frame_rate is not None and self.frame_step > 1:
+            raise ValueError("frame_step and frame_rate both choose the frames of a video; give one of them")
         return self
+
+    @field_validator("unlabelled", mode="before")
+    @classmethod
+    def _one_source(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @property
+    def share(self) -> Fraction:
+        """`unlabelled_share` as whole numbers, so that positions are counted exactly."""
+        return Fraction(self.unlabelled_share).limit_denominator(1000)
 
 
 class ModelRecipe(Strict):
@@ -145,6 +172,9 @@ class TeacherRecipe(Strict):
     window: tuple[Side, Side] | None = None
     """While distilling, it looks at each crop through windows of this (H, W) whose outputs are averaged where they overlap, as a
     transformer does that was trained on small images; None = at the whole crop."""
+    confidence: float = Field(0.9, ge=0, le=1)
+    """Unlabelled images: probability at and above which the teacher's class stands for the label that a loss reads; other pixels are
+    ignored there. High, since a wrong label is learnt and a missing one costs little."""
     label_assisted: bool = False
     """The student's architecture with the label as a fourth channel (LAD), instead of `model`."""
     label_weights: Literal["normal", "table"] = "normal"
@@ -194,6 +224,8 @@ class TaskRecipe(Strict):
     """Weight of the dice loss of the main head; 0 = none."""
     boundary: float = Field(1.0, ge=0)
     """Weight of PIDNet's boundary loss, for a student with a boundary head; 1 as published."""
+    pseudo: float = Field(0.0, ge=0)
+    """Weight of the cross entropy on unlabelled images, whose labels are the teacher's classes where it is confident; 0 = none."""
     detail: float = Field(0.0, ge=0)
     """Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published."""
     warmup: float = Field(0.1, ge=0, le=1)

@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from edgekd.config import Recipe, SpeedRecipe, TaskRecipe
+from edgekd.config import DataRecipe, Recipe, SpeedRecipe, TaskRecipe, TeacherRecipe
 from edgekd.distill.registry import transfer_class
 from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run, open_run
 from edgekd_runtime.errors import UsageError
 
-MADE: dict[str, Any] = {"model": None, "run": None, "source": None, "classes": None, "scale": 1.0, "steps": None, "window": None}
+_OF_TEACHER = ("model", "run", "source", "classes", "scale", "steps", "window", "confidence")
+_OF_FRAMES = ("unlabelled", "unlabelled_share", "frame_step", "frame_rate", "held_out")
+MADE: dict[str, Any] = {key: TeacherRecipe.model_fields[key].default for key in _OF_TEACHER}
 """What a recipe says of a trained teacher is nothing while that teacher is trained."""
+LABELLED: dict[str, Any] = {key: DataRecipe.model_fields[key].get_default(call_default_factory=True) for key in _OF_FRAMES}
+"""What a recipe says of unlabelled images is nothing for a model that is trained on labels alone."""
 
 
 def student_part(recipe: Recipe) -> Recipe:
@@ -19,7 +23,8 @@ def student_part(recipe: Recipe) -> Recipe:
     if recipe.task.weighting == "ohem":
         own |= {"weighting", "threshold", "min_kept", "group"}
     task = TaskRecipe(**recipe.task.model_dump(include=own))
-    return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task})
+    data = recipe.data.model_copy(update=LABELLED)
+    return recipe.model_copy(update={"objective": "supervised", "method": "baseline", "transfer": [], "task": task, "data": data})
 
 
 def teacher_part(recipe: Recipe) -> Recipe:
@@ -65,6 +70,42 @@ def check_task(recipe: Recipe) -> None:
         raise UsageError(
             f"task.min_kept {recipe.task.min_kept} keeps every pixel of a {height}x{width} crop, so its choice of hard ones means nothing; "
             f"set task.min_kept={height * width // 20}, a twentieth of them, as the paper's 25000 are of 512x1024."
+        )
+
+
+NEEDS_LABELS = "A label-assisted teacher ({}) is shown the label, which unlabelled images lack; leave --unlabelled out, or use another."
+
+
+def check_unlabelled(recipe: Recipe) -> None:
+    """Refuse what unlabelled images can't do.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    if not recipe.data.unlabelled:
+        if recipe.task.pseudo:
+            raise UsageError("task.pseudo is of unlabelled images, and there are none; name some with --unlabelled, or set it to 0.")
+        return
+    if recipe.teacher.label_assisted:
+        raise UsageError(NEEDS_LABELS.format(f"method {recipe.method}"))
+    if recipe.data.unlabelled_share == 1 and not (recipe.transfer or recipe.task.pseudo):
+        raise UsageError("Without labels only what is transferred is learnt, and this recipe transfers nothing; choose a --method.")
+
+
+def check_shares(recipe: Recipe, world: int) -> None:
+    """Refuse a share of unlabelled images that leaves a process without labels, or that differs between processes.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    if not recipe.data.unlabelled or recipe.data.unlabelled_share == 1:
+        return
+    together = recipe.train.batch_size // recipe.train.accumulate // world
+    labelled = together * (1 - recipe.data.share)
+    if labelled < 1 or (labelled.denominator > 1 and world * recipe.train.accumulate > 1):
+        raise UsageError(
+            f"data.unlabelled_share of {recipe.data.unlabelled_share:g} leaves {float(labelled):g} labelled images of the {together} that "
+            "a process has at a time, and it must be a whole number; change either."
         )
 
 

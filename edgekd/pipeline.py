@@ -9,15 +9,25 @@ from lightning_fabric import Fabric
 
 from edgekd.config import Recipe
 from edgekd.console import note, progress
-from edgekd.data import open_split
+from edgekd.data import open_split, open_training
 from edgekd.data.balance import with_class_weights
+from edgekd.data.frames import open_frames
 from edgekd.distill.class_map import class_map
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser, label_gain
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Network, build_network, load_network
 from edgekd.models.backbone import scale_extra_inputs
-from edgekd.parts import check_task, distillation_part, essence, teacher_part, with_teacher_run
+from edgekd.parts import (
+    NEEDS_LABELS,
+    check_shares,
+    check_task,
+    check_unlabelled,
+    distillation_part,
+    essence,
+    teacher_part,
+    with_teacher_run,
+)
 from edgekd.runs import Run, home_of, open_run
 from edgekd.train.card import write_card
 from edgekd.train.difficulty import dump_difficulty
@@ -55,7 +65,7 @@ def _label_assisted(recipe: Recipe, classes: ClassSet) -> Objective:
 
 def _distillation(recipe: Recipe, classes: ClassSet) -> Objective:
     teacher = load_teacher(recipe, classes)
-    return Distillation(_student(recipe, classes), teacher, recipe.task, recipe.transfer, recipe.data.layout)
+    return Distillation(_student(recipe, classes), teacher, recipe.task, recipe.transfer, recipe.data.layout, recipe.teacher.confidence)
 
 
 OBJECTIVES: dict[str, Callable[[Recipe, ClassSet], Objective]] = {
@@ -89,6 +99,8 @@ def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
         raise UsageError(f"The method {recipe.method} wants a label-assisted teacher, and {named} is none; leave --teacher out.")
     noiser = None
     if model.in_channels > 3:
+        if recipe.data.unlabelled:
+            raise UsageError(NEEDS_LABELS.format(teacher.run))
         noiser = LabelNoiser(len(classes), weights=teacher.label_weights, gain=label_gain(model.std), sigma=DISTILL_SIGMA)
     mapped = None
     if teacher.classes is not None:
@@ -111,7 +123,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     """
     check_task(recipe)
     check_tracker(recipe.train.log)
-    layouts = open_split(recipe, recipe.data.train), open_split(recipe)
+    check_unlabelled(recipe)
+    layouts, frames = (open_training(recipe), open_split(recipe)), open_frames(recipe.data)
     run = Run(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
         if source is not None and folder.resolve() == home_of(Path(source)).resolve():
@@ -123,6 +136,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     torch.manual_seed(recipe.train.seed)
     objective = OBJECTIVES[recipe.objective](recipe, layouts[0].classes)
     _check_batch(recipe, objective.student, fabric.world_size)
+    check_shares(recipe, fabric.world_size)
     check_frozen(recipe)
     if recipe.train.start and not resume:
         start_from(objective.student, Path(recipe.train.start))
@@ -130,7 +144,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
         if fabric.is_global_zero and not resume:
             run.begin(recipe, overwrite)
         fabric.barrier()
-        state = Trainer(fabric, recipe, objective, run, layouts).fit(resume)
+        state = Trainer(fabric, recipe, objective, run, layouts, frames).fit(resume)
         if fabric.is_global_zero:
             write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
         fabric.barrier()
@@ -222,6 +236,8 @@ def check_before_teacher(recipe: Recipe) -> None:
     """
     for part in (teacher_part(recipe), recipe):
         check_frozen(part)
+    check_unlabelled(recipe)
+    open_frames(recipe.data)
     num_classes = len(open_split(recipe).classes)
     in_channels = 4 if recipe.teacher.label_assisted else 3
     teacher = build_network(teacher_part(recipe).student, num_classes, in_channels, pretrained=False)

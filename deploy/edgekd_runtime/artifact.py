@@ -12,6 +12,8 @@ from edgekd_runtime.typed import NAN, Facts, Matches, Within, typed
 SCHEMA_VERSION = 1
 SIDECAR = "model.json"
 """The file beside a model that says what it is."""
+AGREEMENT = "agreement with the teacher"
+"""Mean IoU where the labels are the teacher's class maps."""
 MODEL_FILES = ("model.onnx", "model.engine")
 CPU, TENSORRT = "cpu", "tensorrt"
 """What a file can be made for, where its form differs: INT8 is written in one for CPUs and in one for TensorRT."""
@@ -75,7 +77,7 @@ class Artifact:
         opset: ONNX opset.
         sha256: Of the model file.
         source_sha256: Of the checkpoint that it was exported from.
-        data: Layout, root and split that accuracy is measured on.
+        data: Layout, root and split that accuracy is measured on; ``labels`` says whose they are, ``data`` (people's) or ``teacher``.
         parity: Agreement with PyTorch on real images.
         reduction: Of a lower precision: its mIoU beside FP32's, which layers stayed in FP32 and why, how INT8 was calibrated.
         engine: Of an engine: the TensorRT family and version, GPU and options that it was built with.
@@ -108,6 +110,11 @@ class Artifact:
         if self.precision.startswith("int8") and not self.target:  # the one form there was before sidecars said it
             object.__setattr__(self, "target", TENSORRT)
 
+    @property
+    def score_name(self) -> str:
+        """What its accuracy is: mIoU of labels, or agreement with the teacher that made them."""
+        return score_name(self.data)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return asdict(self)
@@ -130,6 +137,11 @@ class Artifact:
         if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
             raise EdgeKDError(f"{path} is not a sidecar of schema {SCHEMA_VERSION}; run `edgekd export` again.")
         return typed(Artifact, document, str(path), "run `edgekd export` again")
+
+
+def score_name(data: dict[str, Any]) -> str:
+    """What the mean IoU on the data of a sidecar is called."""
+    return AGREEMENT if data.get("labels") == "teacher" else "mIoU"
 
 
 def find_models(path: str | Path) -> list[Path]:

@@ -28,7 +28,7 @@ root_option = click.option("--data-root", help="Folder of the data set, where it
 @root_option
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
-    from edgekd.data import open_split
+    from edgekd.data import open_training
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
     from edgekd.loading import nearest
     from edgekd.parts import moved
@@ -39,7 +39,7 @@ def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_
         raise UsageError(f"--method has no {method!r}, it takes {', '.join(METHODS)}{nearest(method, METHODS)}")
     source, artifact = exported_fp32(run)
     recipe = moved(open_run(run).recipe, data_root)
-    table = calibrate(source, calibration_set(open_split(recipe, recipe.data.train), images, artifact.size, seed), method)
+    table = calibrate(source, calibration_set(open_training(recipe), images, artifact.size, seed), method)
     file = out or Run(run).calibration
     table.save(file)
     click.echo(f"{file}: {len(table.ranges)} tensors, {method}, {len(table.images)} images")
@@ -94,7 +94,7 @@ def sensitivity(
     if wanted.target not in wanted.kind.targets:
         raise UsageError(f"--target {target} is none of {precision}: leave it out.")
     from edgekd.cli.tables import layer_table
-    from edgekd.data import open_split
+    from edgekd.data import open_training
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
     from edgekd.export.lowered import lowered_precision
     from edgekd.export.search import measure_sensitivity
@@ -108,7 +108,7 @@ def sensitivity(
     ranges = load_table(table_file) if table_file else None
     if ranges is not None:
         ranges.require(artifact.sha256, str(table_file))
-    chosen = calibration_set(open_split(recipe, recipe.data.train), images, artifact.size, seed)
+    chosen = calibration_set(open_training(recipe), images, artifact.size, seed)
     if ranges is None and LOWER[precision].quantised:
         ranges = calibrate(source, chosen, "percentile")
     model = load_graph(source)

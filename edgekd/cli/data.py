@@ -10,7 +10,7 @@ from edgekd_runtime.errors import EdgeKDError
 
 @click.group()
 def command() -> None:
-    """List layouts, check a data set, write a contact sheet."""
+    """List layouts, check a data set or unlabelled images, write a contact sheet."""
 
 
 @command.command()
@@ -69,3 +69,21 @@ def preview(layout: str, root: str | None, split: str, layout_options: tuple[str
     opened = open_layout(layout, split, root, **layout_options_from(layout_options))
     write_image(out, contact_sheet(opened, images))
     click.echo(f"{out}: {min(images, len(opened))} images of {root or layout}, split {split}")
+
+
+@command.command()
+@click.argument("paths", nargs=-1, required=True)
+@json_option
+def frames(paths: tuple[str, ...], as_json: bool) -> None:
+    """Read every unlabelled image and every frame of the videos at PATHS, and name each fault."""
+    from edgekd.console import progress
+    from edgekd.data.frames import check_frames
+
+    with progress("check") as update:
+        report = check_frames(paths, update)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        report.show()
+    if report.faults:
+        raise EdgeKDError(f"{len(report.faults)} fault{'s' * (len(report.faults) != 1)}; the first: {report.faults[0]}")

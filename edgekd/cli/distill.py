@@ -22,6 +22,19 @@ from edgekd_runtime.errors import UsageError
     type=click.IntRange(min=1),
     help="Optimiser steps of the teacher, where it is trained first; the recipe's by default.",
 )
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    metavar="PATH",
+    help="Folder of images, pattern such as 'frames/*.png', or video file that is distilled without labels, beside the labelled images. "
+    "May be repeated.",
+)
+@click.option(
+    "--label-free",
+    is_flag=True,
+    help="Learn from --teacher on --unlabelled alone, with its classes; the last tenth of each source is held out, where scores are "
+    "agreement with the teacher.",
+)
 @click.option("--trust", is_flag=True, help="Open a teacher's file that holds code (.pt2, TorchScript), which can run on this machine.")
 @click.option("--qat", is_flag=True, help="Fine-tune the student of the run in --recipe with INT8's rounding, under its teacher.")
 @click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
@@ -30,6 +43,8 @@ def command(
     method: str | None,
     teacher: str | None,
     teacher_steps: int | None,
+    unlabelled: tuple[str, ...],
+    label_free: bool,
     trust: bool,
     dump_difficulty: int | None,
     out: Path | None,
@@ -41,6 +56,8 @@ def command(
     """Train a student under a teacher.
 
     edgekd distill --recipe camvid --data-root ~/CamVid --method rdd --teacher runs/teacher --out runs/student
+    edgekd distill --recipe camvid --data-root ~/CamVid --teacher runs/teacher --unlabelled drive.mp4 --set data.frame_rate=2
+    edgekd distill --label-free --teacher hf:nvidia/segformer-b0-finetuned-ade-512-512 --unlabelled drive.mp4 --out runs/student
     """
     from edgekd import parts, pipeline
     from edgekd.distill.methods import method_recipe
@@ -60,8 +77,14 @@ def command(
             if teacher:
                 raise UsageError("--teacher names a trained teacher, so --teacher-steps does nothing; leave one of them out.")
             pieces.append({"teacher": {"steps": teacher_steps}})
+        if unlabelled:
+            pieces.append({"data": {"unlabelled": list(unlabelled)}})
         recipe = recipe_from(options, *pieces)
     folder = out or Path("runs") / f"{recipe.name}-{recipe.method}"
+    if label_free:
+        from edgekd.label_free import label_free as without_labels
+
+        recipe = without_labels(recipe, folder, overwrite)
     pipeline.distill(recipe, folder, resume=resume, overwrite=overwrite)
     if dump_difficulty:
         files = pipeline.difficulty_pictures(folder, dump_difficulty)

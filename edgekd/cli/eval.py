@@ -48,12 +48,12 @@ def command(
         raise UsageError("--native, --short-side and --window don't resize images to one rectangle; leave --imgsz out.")
     scored = score_model(model, split=split, root=data_root, size=size_option(imgsz), backend=backend, inference=inference)
     if as_json:
-        about = {"model": str(model), "split": scored.split, "images": scored.images, "inference": asdict(inference)}
+        about = {"model": str(model), "split": scored.split, "images": scored.images, "score": scored.name, "inference": asdict(inference)}
         print_json({**about, **scored.accuracy.to_json()})
         return
     title = f"{model} on {scored.split} ({scored.images} images){', PRIVILEGED: shown the label' if scored.privileged else ''}"
     rows = [[name, f"{100 * iou:.2f}"] for name, iou in zip(scored.classes.names, scored.accuracy.iou, strict=True)]
-    rows.append(["mIoU", f"{100 * scored.accuracy.miou:.2f}"])
+    rows.append([scored.name, f"{100 * scored.accuracy.miou:.2f}"])
     rows.append(["pixel accuracy", f"{100 * scored.accuracy.pixel_accuracy:.2f}"])
     rows.append(["mAcc", f"{100 * scored.accuracy.mean_accuracy:.2f}"])
     table(title, ["class", "IoU %"], rows)

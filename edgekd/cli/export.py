@@ -84,7 +84,7 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     """
     size_option(options["imgsz"])
     refuse_idle(click.get_current_context(), options)
-    from edgekd.data import open_split
+    from edgekd.data import open_split, open_training
     from edgekd.export.plan import export_all
     from edgekd.parts import moved
     from edgekd.runs import Run, open_run
@@ -93,7 +93,7 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     recipe = moved(open_run(run).recipe, options["data_root"])
     run = run if run.is_dir() else run.parent
     folder = out or Run(run).export
-    exported = export_all(run, recipe, (open_split(recipe, recipe.data.train), open_split(recipe)), folder, plan)
+    exported = export_all(run, recipe, (open_training(recipe), open_split(recipe)), folder, plan)
     if as_json:
         print_json([document(one) for one in exported])
     else:
@@ -199,7 +199,7 @@ def show(exported: list[Any], sensitivity: bool) -> None:
     known = next((one.reduced.quality.fp32_miou for one in exported if one.reduced is not None), None)
     table(
         f"{exported[0].file.parents[1]}: {first.model} {first.size[0]}x{first.size[1]}",
-        ["file", "mIoU", "mIoU lost", "MB", "equal pixels %", "kept higher"],
+        ["file", first.score_name, "lost, points", "MB", "equal pixels %", "kept higher"],
         [_row(one, known) for one in exported],
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgekd.config import Recipe
 from edgekd.data.layout import Layout, Sample
+from edgekd.data.part import Part
 from edgekd.loading import nearest
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.plugins import load_own, look_up
@@ -70,4 +71,13 @@ def open_split(recipe: Recipe, split: str | None = None) -> Layout:
     return open_layout(recipe.data.layout, split or recipe.data.val, recipe.data.root, **recipe.data.options)
 
 
-__all__ = ["LAYOUTS", "Layout", "Sample", "layout_class", "open_layout", "open_split"]
+def open_training(recipe: Recipe) -> Layout:
+    """The training split of the recipe's data, or as much of it as is labelled."""
+    whole = open_split(recipe, recipe.data.train)
+    labelled = recipe.data.labelled
+    if labelled is not None and labelled > len(whole):
+        raise UsageError(f"data.labelled is {labelled}, but the split {recipe.data.train} has {len(whole)} samples; lower it.")
+    return whole if labelled is None else Part(whole, whole.spread(labelled))
+
+
+__all__ = ["LAYOUTS", "Layout", "Sample", "layout_class", "open_layout", "open_split", "open_training"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgekd.config import DataRecipe, Recipe
 from edgekd.console import progress
-from edgekd.data import open_split
+from edgekd.data import open_training
 from edgekd.data.layout import Layout
 from edgekd.data.scan import scan
 from edgekd_runtime.errors import EdgeKDError
@@ -79,7 +79,7 @@ def with_class_weights(recipe: Recipe) -> Recipe:
     """The recipe with the numbers of its class weights, from the labels of its training split where it names a rule."""
     if not isinstance(name := recipe.task.class_weights, str):
         return recipe
-    weights = class_weights(name, count_pixels(open_split(recipe, recipe.data.train), recipe.data))
+    weights = class_weights(name, count_pixels(open_training(recipe), recipe.data))
     return recipe.model_copy(update={"task": recipe.task.model_copy(update={"class_weights": weights})})
 
 

@@ -1,4 +1,4 @@
-"""Batches by position: sample `k` of a run depends on the seed and `k` alone.
+"""Batches by position: sample `k` of a run depends on the seed and `k` alone, also whether it is labelled.
 
 So the images do not change with the number of workers or processes, and a resumed run goes on exactly where it stopped.
 """
@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from functools import lru_cache
 from threading import Thread
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +16,13 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from edgekd.config import DataRecipe, TrainRecipe
 from edgekd.data.balance import RareClasses, count_pixels
-from edgekd.data.layout import Layout
+from edgekd.data.frames import Frames
+from edgekd.data.layout import Layout, Sample
 from edgekd.data.transforms import Pair, Transform, train_transform
+from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import EdgeKDError
+
+Batch = list[torch.Tensor | list[int]]
 
 
 class TrainSet(Dataset[Pair]):
@@ -27,41 +32,66 @@ class TrainSet(Dataset[Pair]):
         layout: Where images and labels come from.
         data: Augmentation.
         seed: Of order and augmentation.
+        frames: Unlabelled images; None = none.
     """
 
-    def __init__(self, layout: Layout, data: DataRecipe, seed: int) -> None:
+    def __init__(self, layout: Layout, data: DataRecipe, seed: int, frames: Frames | None = None) -> None:
         self._layout, self._transform, self._seed, self._share = layout, train_transform(data), seed, data.rare
+        self.frames, self._unlabelled = frames, data.share
         if data.rare:
             self._rare = RareClasses(count_pixels(layout, data))
             self._rare_transform = train_transform(data, torch.from_numpy(self._rare.chances))
 
     def __getitem__(self, position: int) -> Pair:
-        index, transform = self._chosen(position)
-        sample = self._layout.read(index)
+        sample, transform = self._chosen(position)
         before = torch.get_rng_state()
         torch.default_generator.manual_seed(int(np.random.SeedSequence([self._seed, position]).generate_state(1, np.uint64)[0] >> 1))
         pair = transform(sample)
         torch.set_rng_state(before)
         return pair
 
-    def _chosen(self, position: int) -> tuple[int, Transform]:
+    def is_unlabelled(self, position: int) -> bool:
+        """Whether an unlabelled image has this position; they are spread evenly, so that any part of a batch has its share of them."""
+        return self.frames is not None and self._unlabelled_before(position) < self._unlabelled_before(position + 1)
+
+    def _unlabelled_before(self, position: int) -> int:
+        return position * self._unlabelled.numerator // self._unlabelled.denominator if self.frames is not None else 0
+
+    def _chosen(self, position: int) -> tuple[Sample, Transform]:
         """Which sample, and how it is cut: in turn and anywhere, or for a rare class."""
+        before = self._unlabelled_before(position)
+        if self.frames is not None and self.is_unlabelled(position):
+            image = self.frames.read(self._in_turn(before, len(self.frames), 2))
+            return Sample(image, np.full(image.shape[:2], IGNORE, np.uint8)), self._transform
         generator = np.random.default_rng([self._seed, position, 1])
         if self._share and generator.random() < self._share and (rare := self._rare.draw(generator)) is not None:
-            return rare, self._rare_transform
-        epoch, offset = divmod(position, len(self._layout))
-        return int(_order(len(self._layout), self._seed, epoch)[offset]), self._transform
+            return self._layout.read(rare), self._rare_transform
+        return self._layout.read(self._in_turn(position - before, len(self._layout))), self._transform
 
-    def __getitems__(self, positions: list[int]) -> list[Pair] | EdgeKDError:
+    def _in_turn(self, number: int, length: int, *stream: int) -> int:
+        epoch, offset = divmod(number, length)
+        return int(_order(length, self._seed, epoch, *stream)[offset])
+
+    def __getitems__(self, positions: list[int]) -> "list[Pair] | Mixed | EdgeKDError":
         try:
-            return [self[position] for position in positions]
+            pairs = [self[position] for position in positions]
         except EdgeKDError as error:  # raised again by `checked`: from a worker it would come with a traceback in its message
             return error
+        if self.frames is None:
+            return pairs
+        return Mixed(pairs, [index for index, position in enumerate(positions) if not self.is_unlabelled(position)])
 
 
-@lru_cache(maxsize=2)
-def _order(length: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(length)
+class Mixed(NamedTuple):
+    """Samples of a batch, and which of them have labels."""
+
+    pairs: list[Pair]
+    labelled: list[int]
+
+
+@lru_cache(maxsize=4)
+def _order(length: int, *seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(length)
 
 
 class Positions:
@@ -90,12 +120,22 @@ class Positions:
 
 
 def train_loader(
-    layout: Layout, data: DataRecipe, train: TrainRecipe, *, start: int = 0, rank: int = 0, world: int = 1
+    layout: Layout,
+    data: DataRecipe,
+    train: TrainRecipe,
+    *,
+    frames: Frames | None = None,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
 ) -> DataLoader[Pair]:
-    """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on; pass each through `checked`."""
+    """Batches of (uint8 B×3×H×W, uint8 B×H×W) from step `start` on; pass each through `checked`.
+
+    With unlabelled `frames` a third item lists the images of the batch that have labels; labels of the others are all ignored.
+    """
     workers = default_workers() if data.workers is None else data.workers
     return DataLoader(
-        TrainSet(layout, data, train.seed),
+        TrainSet(layout, data, train.seed, frames),
         batch_sampler=Positions(train, start, rank, world),
         num_workers=workers,
         prefetch_factor=2 if workers else None,
@@ -112,11 +152,15 @@ def default_workers() -> int:
     return max(1, len(os.sched_getaffinity(0)) // processes - 1)
 
 
-def _collate(samples: list[Pair] | EdgeKDError) -> list[torch.Tensor] | EdgeKDError:
-    return samples if isinstance(samples, EdgeKDError) else default_collate(samples)
+def _collate(samples: list[Pair] | Mixed | EdgeKDError) -> Batch | EdgeKDError:
+    if isinstance(samples, EdgeKDError):
+        return samples
+    if isinstance(samples, Mixed):
+        return [*default_collate(samples.pairs), samples.labelled]
+    return default_collate(samples)
 
 
-def checked(batch: list[torch.Tensor] | EdgeKDError) -> list[torch.Tensor]:
+def checked(batch: Batch | EdgeKDError) -> Any:
     """A batch, or the error that stopped its making.
 
     Raises:

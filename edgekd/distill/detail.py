@@ -1,10 +1,13 @@
 """STDC's detail guidance (Fan et al. 2021): in training, the stride-8 level also learns where the labels change."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill.float32 import float32
+from edgekd.distill.pseudo import images_at
 from edgekd.distill.resize import upsample
 from edgekd.models import Network, Segmenter
 from edgekd.models.heads.base import conv_bn_relu
@@ -86,6 +89,7 @@ class DetailGuidance(nn.Module):
         student.backbone.register_forward_hook(keep)
         self._seen = seen
 
-    def forward(self, labels: Tensor) -> Tensor:
-        """Labels B×H×W → weighted loss."""
-        return self.weight * detail_loss(self.head(self._seen.pop()), labels)
+    def forward(self, labels: Tensor, images: Sequence[int] | None = None) -> Tensor:
+        """Labels of these images of the batch, n×H×W → weighted loss; None = of all."""
+        seen = self._seen.pop()
+        return self.weight * detail_loss(self.head(seen if images is None else images_at(seen, images)), labels)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from edgekd.distill.cwd import channel_kd
 from edgekd.distill.detail import DetailGuidance
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.processes import sample_seed
+from edgekd.distill.pseudo import images_at, outputs_at, pseudo_labels, pseudo_loss
 from edgekd.distill.registry import build_transfer, transfer_names, transfer_reads
 from edgekd.distill.task import MISSING_MAP, TASKS, Parts
 from edgekd.distill.teacher import Teacher, at_student_size
@@ -37,15 +39,29 @@ class Objective(nn.Module, ABC):
         self.detail = DetailGuidance(student, task.detail) if task.detail else None
 
     @abstractmethod
-    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
-        """RGB uint8 B×3×H×W, labels int64 B×H×W, share of the run → weighted loss parts."""
+    def forward(self, image: Tensor, labels: Tensor, progress: float, labelled: Sequence[int] | None = None) -> Parts:
+        """The weighted loss parts of a batch.
 
-    def supervise(self, output: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float) -> Parts:
+        Args:
+            image: RGB uint8 B×3×H×W.
+            labels: int64 B×H×W, 255 = ignore.
+            progress: Share of the run.
+            labelled: Which images of the batch have labels; None = all. Of the others only what is transferred counts.
+        """
+
+    def supervise(
+        self, output: SegOutput, teacher: SegOutput | None, labels: Tensor, progress: float, labelled: Sequence[int] | None = None
+    ) -> Parts:
         """The loss on the labels of the student's latest forward: the task, its boundary head's, and detail guidance where it is on."""
+        if labelled is not None:
+            if not labelled:
+                return {}
+            output, labels = outputs_at(output, labelled), images_at(labels, labelled)
+            teacher = teacher and outputs_at(teacher, labelled)
         parts = self.task(output, teacher, labels, progress)
         if output.boundary is not None:  # also at weight 0, so that DDP sees every parameter
             parts |= {"boundary": self.boundary * boundary_loss(output.boundary, output.logits, labels)}
-        return parts if self.detail is None else parts | {"detail": self.detail(labels)}
+        return parts if self.detail is None else parts | {"detail": self.detail(labels, labelled)}
 
     def second_players(self) -> list[nn.Parameter]:
         """Parameters that play against the student and have an optimiser of their own."""
@@ -55,8 +71,8 @@ class Objective(nn.Module, ABC):
 class Supervised(Objective):
     """The task loss alone: a teacher, or the baseline student."""
 
-    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
-        return self.supervise(self.student(self.student.normalize(image)), None, labels, progress)
+    def forward(self, image: Tensor, labels: Tensor, progress: float, labelled: Sequence[int] | None = None) -> Parts:
+        return self.supervise(self.student(self.student.normalize(image)), None, labels, progress, labelled)
 
 
 class LabelAssisted(Objective):
@@ -76,13 +92,13 @@ class LabelAssisted(Objective):
         super().__init__(student, task)
         self.noiser, self.consistency, self.consistency_from = noiser, consistency, consistency_from
 
-    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+    def forward(self, image: Tensor, labels: Tensor, progress: float, labelled: Sequence[int] | None = None) -> Parts:
         normal = self.student.normalize(image)
         outputs, parts = [], []
         for _ in range(2):
             noised = self.noiser(labels, sample_seed(len(labels)))
             outputs.append(self.student(with_label(normal, noised)))
-            parts.append(self.supervise(outputs[-1], None, labels, progress))
+            parts.append(self.supervise(outputs[-1], None, labels, progress, labelled))
         first, second = (output.logits for output in outputs)
         consistency = channel_kd(first, second.detach()) + channel_kd(second, first.detach())
         weight = self.consistency if progress >= self.consistency_from else 0.0
@@ -98,14 +114,25 @@ class Distillation(Objective):
         task: The supervised loss and its weighting.
         transfers: What is transferred.
         layout: Data layout, for weights published for it.
+        confidence: Probability from which the teacher's class stands for the label of an unlabelled image.
 
     Raises:
         UsageError: If the teacher or the student lacks what a part needs.
     """
 
-    def __init__(self, student: Network, teacher: Teacher, task: TaskRecipe, transfers: Sequence[TransferRecipe], layout: str = "") -> None:
+    def __init__(
+        self,
+        student: Network,
+        teacher: Teacher,
+        task: TaskRecipe,
+        transfers: Sequence[TransferRecipe],
+        layout: str = "",
+        confidence: float = 0.9,
+    ) -> None:
         super().__init__(student, task)
         check_needs(student, teacher, task, transfers)
+        self.confidence, self.pseudo = confidence, task.pseudo
+        self.guesses = bool(task.pseudo) or any("labels" in transfer_reads(recipe) for recipe in transfers)
         self._teacher = (teacher,)  # in a tuple: not a submodule
         num_classes = student.num_classes if teacher.classes is None else len(teacher.classes.kept)
         widths = Widths(num_classes, student.feature_channels, teacher.model.feature_channels, layout)
@@ -118,13 +145,18 @@ class Distillation(Objective):
         """The teacher."""
         return self._teacher[0]
 
-    def forward(self, image: Tensor, labels: Tensor, progress: float) -> Parts:
+    def forward(self, image: Tensor, labels: Tensor, progress: float, labelled: Sequence[int] | None = None) -> Parts:
         of_teacher = self.teacher(image, labels)
         of_student = self.student(self.student.normalize(image))
-        parts = self.supervise(of_student, of_teacher, labels, progress)
-        if self.transfers:
+        parts = self.supervise(of_student, of_teacher, labels, progress, labelled)
+        unlabelled = [] if labelled is None else [index for index in range(len(image)) if index not in labelled]
+        if self.transfers or (self.pseudo and unlabelled):
             pair = self._pair(of_student, at_student_size(of_teacher, of_student), labels, progress)
+            if self.guesses and unlabelled:
+                pair = replace(pair, labels=pseudo_labels(of_teacher.logits, pair.labels, unlabelled, self.confidence))
             parts |= {name: self.weights[name] * module(pair) for name, module in self.transfers.items()}
+            if self.pseudo and unlabelled:
+                parts["pseudo"] = self.pseudo * pseudo_loss(pair.student.logits, pair.labels, unlabelled)
         return parts
 
     def _pair(self, student: SegOutput, teacher: SegOutput, labels: Tensor, progress: float) -> Pair:

@@ -26,7 +26,7 @@ from edgekd.loading import validate
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.plugins import look_up
 
-TASK_PARTS = ("task", "auxiliary", "dice", "detail")
+TASK_PARTS = ("task", "auxiliary", "dice", "pseudo", "detail")
 TRANSFERS: dict[str, type[Transfer]] = {
     "pd": PixelKD,
     "cwd": ChannelKD,

@@ -105,17 +105,7 @@ class TaskLoss(nn.Module, ABC):
 
 def _images(output: SegOutput, start: int, count: int) -> SegOutput:
     """So many images of a batch."""
-
-    def some(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[start : start + count]
-
-    return SegOutput(
-        output.logits[start : start + count],
-        some(output.features),
-        some(output.aux_logits),
-        some(output.boundary),
-        tuple(logits[start : start + count] for logits in output.boosters),
-    )
+    return output.each(lambda value: value[start : start + count])
 
 
 class PlainTask(TaskLoss):

@@ -35,7 +35,7 @@ class Pair:
 
     Attributes:
         student, teacher: Outputs; the teacher's without gradients.
-        labels: B×H×W, 255 = ignore.
+        labels: B×H×W, 255 = ignore; of unlabelled images the teacher's classes where it is confident.
         classifier: Weight C×A×1×1 and bias of the student's last 1×1 convolution.
         progress: Share of the run that is done, 0–1.
     """

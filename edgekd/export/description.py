@@ -56,7 +56,13 @@ def describe_run(
         opset=opset,
         sha256=sha256(file),
         source_sha256=sha256(Run(run).best),
-        data={"layout": recipe.data.layout, "root": root, "split": recipe.data.val, "options": recipe.data.options},
+        data={
+            "layout": recipe.data.layout,
+            "root": root,
+            "split": recipe.data.val,
+            "options": recipe.data.options,
+            "labels": recipe.data.labels,
+        },
         versions={"edgekd": __version__, "torch": torch.__version__, **(versions or {})},
         **more,
     )

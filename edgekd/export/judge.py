@@ -39,12 +39,14 @@ class Quality:
         agreement: Share of pixels of the calibration images whose class stays.
         miou, fp32_miou: On the validation images, in 0–1.
         images: How many of those.
+        name: What the mIoU is: of labels, or agreement with the teacher.
     """
 
     agreement: float
     miou: float
     fp32_miou: float
     images: int
+    name: str = "mIoU"
 
     def meets(self, kind: Kind, budget: Budget) -> bool:
         """Whether it is within the budget."""
@@ -60,7 +62,7 @@ class Quality:
     def words(self) -> str:
         """For a sentence."""
         same = f"same class on {100 * self.agreement:.2f} % of the pixels"
-        return f"mIoU {100 * self.miou:.2f}, {self.miou_drop:.2f} below fp32; {same}"
+        return f"{self.name} {100 * self.miou:.2f}, {self.miou_drop:.2f} below fp32; {same}"
 
 
 class Judge:
@@ -82,7 +84,7 @@ class Judge:
 
     def __call__(self, model: Any, what: str) -> Quality:
         agreement = np.mean([(given == expected).mean() for given, expected in zip(self._class_maps(model), self.maps, strict=True)])
-        return Quality(float(agreement), self._miou(model, what), self.fp32_miou, len(self.indices))
+        return Quality(float(agreement), self._miou(model, what), self.fp32_miou, len(self.indices), self.artifact.score_name)
 
     def _classes(self, output: NDArray[Any]) -> NDArray[np.uint8]:
         return output[0] if self.artifact.output == "classes" else output[0].argmax(0).astype(np.uint8)

@@ -14,7 +14,7 @@ from edgekd.runs import Run, open_run
 from edgekd.train.evaluate import best_device, evaluate, pairs
 from edgekd.train.inference import DEPLOYED, Inference
 from edgekd_runtime.accuracy import Accuracy, score
-from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.artifact import Artifact, score_name
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -25,6 +25,7 @@ class Scored:
 
     Attributes:
         privileged: The model was shown the label (LAD's teacher).
+        name: What its mean IoU is: mIoU of labels, or agreement with the teacher.
     """
 
     accuracy: Accuracy
@@ -32,6 +33,7 @@ class Scored:
     images: int
     classes: ClassSet
     privileged: bool
+    name: str = "mIoU"
 
 
 def score_model(
@@ -71,7 +73,14 @@ def score_model(
     model, about = load_network(path, len(layout.classes))
     with progress("eval") as update:
         accuracy = evaluate(model.to(best_device()), layout, size or recipe.data.size, inference=inference, update=update)
-    return Scored(accuracy, split or recipe.data.val, len(layout), about.classes, privileged=about.in_channels > 3)
+    return Scored(
+        accuracy,
+        split or recipe.data.val,
+        len(layout),
+        about.classes,
+        privileged=about.in_channels > 3,
+        name=score_name({"labels": recipe.data.labels}),
+    )
 
 
 def _score_exported(path: Path, split: str | None, root: str | None, backend: str | None) -> Scored:
@@ -79,7 +88,7 @@ def _score_exported(path: Path, split: str | None, root: str | None, backend: st
         artifact = session.artifact
         layout = artifact_layout(artifact, split, root)
         accuracy = score(session.predict, counted(layout, update), len(artifact.classes))
-    return Scored(accuracy, split or str(artifact.data["split"]), len(layout), artifact.classes, privileged=False)
+    return Scored(accuracy, split or str(artifact.data["split"]), len(layout), artifact.classes, privileged=False, name=artifact.score_name)
 
 
 def artifact_layout(artifact: Artifact, split: str | None = None, root: str | None = None) -> Layout:
@@ -107,6 +116,8 @@ def require_same_classes(artifacts: Iterable[Artifact]) -> None:
     for other in others:
         if other.classes.names != first.classes.names:
             raise UsageError(f"{other.name} has other classes than {first.name}; bench them apart.")
+        if other.score_name != first.score_name:
+            raise UsageError(f"{other.name} is scored by {other.score_name}, and {first.name} by {first.score_name}; bench them apart.")
 
 
 def counted(layout: Layout, update: Update, limit: int | None = None) -> Any:

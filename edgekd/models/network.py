@@ -1,7 +1,7 @@
 """What training, distillation, evaluation and export need of a model, whoever wrote it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -28,6 +28,11 @@ class SegOutput(NamedTuple):
     aux_logits: Tensor | None = None
     boundary: Tensor | None = None
     boosters: tuple[Tensor, ...] = ()
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "SegOutput":
+        """Every map changed alike."""
+        maps = (None if value is None else change(value) for value in self[:-1])
+        return SegOutput(*maps, boosters=tuple(map(change, self.boosters)))  # type: ignore[arg-type]
 
 
 class Network(nn.Module, ABC):

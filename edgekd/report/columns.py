@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd_runtime.artifact import AGREEMENT
 from edgekd_runtime.files import write_text
 from edgekd_runtime.measurement import Measurement
 
@@ -26,13 +27,27 @@ def _stage(name: str) -> Callable[[Measurement], str]:
     return lambda one: f"{one.latency[name].p50_ms:.2f}" if name in one.latency else "–"
 
 
+def _score(head: str, name: str) -> Column:
+    """The mean IoU where it is called so."""
+
+    def is_it(one: Measurement) -> bool:
+        return one.artifact.score_name == name
+
+    return Column(
+        head,
+        lambda one: f"{100 * one.accuracy.miou:.2f}" if one.accuracy and is_it(one) else "–",
+        lambda measured: any(map(is_it, measured)),
+    )
+
+
 _LEGEND = "p50, p99 and ± (half its quartiles' distance) are of the network; RAM is its peak in MB; e2e is the whole frame."
 COLUMNS = (
     Column("model", lambda one: one.artifact.name),
     Column("backend", lambda one: one.backend),
     Column("threads", lambda one: str(one.threads or "–"), _varies(lambda one: one.threads)),
     Column("batch", lambda one: str(one.batch), lambda measured: any(one.batch > 1 for one in measured)),
-    Column("mIoU %", lambda one: f"{100 * one.accuracy.miou:.2f}" if one.accuracy else "–"),
+    _score("mIoU %", "mIoU"),
+    _score("agreement %", AGREEMENT),
     Column("p50", _stage("network")),
     Column("p99", lambda one: f"{one.latency['network'].p99_ms:.2f}"),
     Column("±%", lambda one: f"{50 * one.latency['network'].spread:.1f}", narrow=False),

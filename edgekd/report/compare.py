@@ -37,12 +37,12 @@ def _grouped(rows: Iterable[Row], key: Callable[[Row], Hashable]) -> dict[Hashab
 
 def _student(row: Row) -> Hashable:
     """What must agree before two trainings' mIoU are compared; over other classes or images they are different quantities."""
-    return row.model, row.precision, row.classes, row.images
+    return row.model, row.precision, row.classes, row.images, row.score
 
 
 def _weights(row: Row) -> Hashable:
     """What must agree before two precisions are compared: where they come from, and what they were measured on."""
-    return row.source_sha256, row.model, row.method, row.classes, row.images
+    return row.source_sha256, row.model, row.method, row.classes, row.images, row.score
 
 
 def _circumstances(row: Row) -> tuple[object, ...]:

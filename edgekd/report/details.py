@@ -11,7 +11,7 @@ from edgekd.report.stages import histograms
 
 def tip(row: Row) -> list[str]:
     """A row in lines: its label, accuracy, latency, and what ran where."""
-    accuracy = [] if row.miou is None else [f"{percent(row.miou)} % mIoU"]
+    accuracy = [] if row.miou is None else [f"{percent(row.miou)} % {row.score}"]
     latency = [f"p50 {milliseconds(row.p50)} ms, p99 {milliseconds(row.network.p99_ms)} ms"] if row.network else []
     run = (f", {row.threads} threads" if row.threads else "") + (f", batch {row.batch}" if row.batch > 1 else "")
     return [

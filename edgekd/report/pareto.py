@@ -8,7 +8,7 @@ from edgekd.report.axis import Axis
 from edgekd.report.details import tip
 from edgekd.report.markup import shorten, text, unique
 from edgekd.report.placement import Box, Placed, label_width, place
-from edgekd.report.row import Row
+from edgekd.report.row import Row, score_names
 from edgekd.report.rows import read_rows
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.measurement import Measurement
@@ -80,7 +80,7 @@ def draw(rows: Sequence[Row], width: int, height: int, tips: bool = True) -> str
     frame = (_LEFT, top, width - _RIGHT, height - _BOTTOM)
     placed = place([(*spots[row.label], shorten(row.label, 34)) for row in named], list(spots.values()), steps, frame, [_hint_box(top)])
     best = ", ".join(row.label for row in front[:12])
-    summary = f"Network latency against mIoU of {len(shown)} measurements; on the Pareto front: {best}."
+    summary = f"Network latency against {score_names(shown)} of {len(shown)} measurements; on the Pareto front: {best}."
     inside = {row.label: _title(row) if tips else "" for row in shown}
     number = {row.label: "" if tips else f' data-row="{index}"' for index, row in enumerate(rows)}
     points = sorted(shown, key=lambda row: row.label in on_front)  # the front is drawn last, on top
@@ -91,7 +91,7 @@ def draw(rows: Sequence[Row], width: int, height: int, tips: bool = True) -> str
             f'role="img" aria-label="{text(summary)}"><style>{palette.svg_css()}</style>',
             f'<rect class="ground" width="{width}" height="{height}" rx="10"/>',
             legend,
-            _axes(x, y, width, height, top),
+            _axes(x, y, width, height, top, score_names(shown)),
             _front(steps, height - _BOTTOM),
             *(_point(row, spots[row.label], row.label in on_front, scale, number[row.label], inside[row.label]) for row in points),
             *(_label(one) for one in placed),
@@ -126,7 +126,7 @@ def _legend(rows: Sequence[Row], width: int) -> tuple[str, int]:
     return "".join(parts), line * _LINE + 18
 
 
-def _axes(x: Axis, y: Axis, width: int, height: int, top: int) -> str:
+def _axes(x: Axis, y: Axis, width: int, height: int, top: int, score: str) -> str:
     bottom, right = height - _BOTTOM, width - _RIGHT
     scale = ", log scale" if x.logarithmic else ""
     lines = [f'<path class="grid" d="M{x(tick):.1f} {top}V{bottom}"/>' for tick in x.ticks]
@@ -139,7 +139,7 @@ def _axes(x: Axis, y: Axis, width: int, height: int, top: int) -> str:
             f'<path class="axis" d="M{_LEFT} {top}V{bottom}H{right}"/>',
             *words,
             f'<text class="title" text-anchor="middle" x="{(_LEFT + right) / 2}" y="{height - 10}">Network latency p50 (ms{scale})</text>',
-            f'<text class="title" text-anchor="middle" transform="translate(15 {(top + bottom) / 2}) rotate(-90)">mIoU (%)</text>',
+            f'<text class="title" text-anchor="middle" transform="translate(15 {(top + bottom) / 2}) rotate(-90)">{score} (%)</text>',
             f'<text class="hint" x="{_LEFT + 8}" y="{top + 16}">{_HINT}</text>',
         ]
     )

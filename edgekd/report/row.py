@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekd.report.markup import unique
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.latency import Latency, Timing
 from edgekd_runtime.power.sampler import Energy
@@ -23,6 +24,7 @@ class Row:
         energy: By stage, those that were measured.
         machine: Description of the device, its name among it.
         state: ``before`` and ``after``, as `edgekd_runtime.power.state.machine_state` gives it.
+        score: What the mean IoU is: mIoU of labels, or agreement with the teacher.
         delta: mIoU minus that of the baseline of the same model and precision; None without one, and for the baseline itself.
         delta_fp32: mIoU minus that of the same weights in FP32; None without them, and for FP32 itself.
         times_fp32: How many times as fast as those on the same device and backend, threads and batch alike; None where either was noisy.
@@ -58,6 +60,7 @@ class Row:
     machine: dict[str, Any]
     state: dict[str, Any]
     warnings: tuple[str, ...]
+    score: str = "mIoU"
     delta: float | None = None
     delta_fp32: float | None = None
     times_fp32: float | None = None
@@ -85,4 +88,9 @@ class Row:
 
 def several_data_sets(rows: Sequence[Row]) -> bool:
     """Whether the scores are over other classes or images, so that they can't be compared with each other."""
-    return len({(row.classes, row.images) for row in rows if row.miou is not None}) > 1
+    return len({(row.classes, row.images, row.score) for row in rows if row.miou is not None}) > 1
+
+
+def score_names(rows: Sequence[Row]) -> str:
+    """What the scores of these rows are, in words."""
+    return " or ".join(unique(row.score for row in rows if row.miou is not None)) or "mIoU"

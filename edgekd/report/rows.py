@@ -58,6 +58,7 @@ def _row(one: Measurement) -> Row:
         date=one.date,
         machine=one.device,
         state=one.state,
+        score=artifact.score_name,
         warnings=tuple(one.warnings),
     )
 

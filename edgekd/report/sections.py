@@ -6,7 +6,7 @@ from edgekd.report.markup import ABSENT, listing, milliseconds, percent, plural,
 from edgekd.report.palette import colour
 from edgekd.report.pareto import front_rows, plottable
 from edgekd.report.pictures import swatch
-from edgekd.report.row import Row, several_data_sets
+from edgekd.report.row import Row, score_names, several_data_sets
 from edgekd.report.stages import Histogram, histograms
 
 _BARS = 12
@@ -167,7 +167,7 @@ def _images(rows: Sequence[Row]) -> str:
     if not counts:
         return "Not measured."
     numbers = " or ".join(f"{count:,}" for count in counts[:6])
-    return f"mIoU over {numbers} labelled images, of the classes that occur, at the labels’ own size."
+    return f"{score_names(rows)} over {numbers} labelled images, of the classes that occur, at the labels’ own size."
 
 
 def _threads(row: Row) -> str:

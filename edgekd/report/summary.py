@@ -23,7 +23,7 @@ def summary(rows: Sequence[Row]) -> str:
     if several_data_sets(rows):
         words.append("The scores are of several data sets, and can't be compared with each other.")
     elif scored:
-        words.append(f"Most accurate: <b>{text(scored[0].label)}</b>, {percent(scored[0].miou, 1)} % mIoU.")
+        words.append(f"Most accurate: <b>{text(scored[0].label)}</b>, {percent(scored[0].miou, 1)} % {scored[0].score}.")
     else:
         words.append("No accuracy was measured.")
     gains = sorted((row for row in rows if row.delta is not None), key=lambda row: -(row.delta or 0.0))
@@ -61,10 +61,10 @@ def tiles(rows: Sequence[Row]) -> str:
         entries.append(("Fastest", f"{milliseconds(row.p50)} ms", f"{text(row.label)}, {rate(row.throughput)} images/s"))
     if scored and not several_data_sets(rows):
         row = max(scored, key=lambda row: row.miou or 0.0)
-        entries.append(("Most accurate", f"{percent(row.miou)} %", f"{text(row.label)}, mIoU"))
+        entries.append(("Most accurate", f"{percent(row.miou)} %", f"{text(row.label)}, {row.score}"))
     if gains:
         row = max(gains, key=lambda row: row.delta or 0.0)
-        entries.append(("Best against its baseline", f"{points(row.delta or 0.0)} pp", f"{text(row.label)}, mIoU"))
+        entries.append(("Best against its baseline", f"{points(row.delta or 0.0)} pp", f"{text(row.label)}, {row.score}"))
     row = min(rows, key=lambda row: row.size_bytes)
     entries.append(("Smallest file", f"{megabytes(row.size_bytes)} MB", text(row.label)))
     items = "".join(f"<li><span>{head}</span><strong>{figure}</strong><span>{words}</span></li>" for head, figure, words in entries)

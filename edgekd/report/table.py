@@ -9,6 +9,7 @@ from edgekd.report.markup import ABSENT, megabytes, milliseconds, percent, point
 from edgekd.report.palette import colour, shape
 from edgekd.report.row import Row
 from edgekd.report.stages import stage_title, stages
+from edgekd_runtime.artifact import AGREEMENT
 from edgekd_runtime.power.sampler import Energy
 
 Value = float | str | None
@@ -117,7 +118,8 @@ _MODEL = (
     Column("Model", "Input", "H×W", lambda row: row.size[0] * row.size[1], lambda row: f"{row.size[0]}×{row.size[1]}"),
 )
 _ACCURACY = (
-    _figure("Accuracy", "mIoU", "%", lambda row: row.miou, percent, "max"),
+    _figure("Accuracy", "mIoU", "%", lambda row: row.miou if row.score != AGREEMENT else None, percent, "max"),
+    _figure("Accuracy", "Agreement with the teacher", "%", lambda row: row.miou if row.score == AGREEMENT else None, percent, "max"),
     _difference("Δ baseline", lambda row: row.delta, lambda row: row.method == BASELINE, BASELINE),
     _difference("Δ FP32", lambda row: row.delta_fp32, lambda row: row.precision == FULL, FULL),
     _figure("Accuracy", "Pixel accuracy", "%", lambda row: row.pixel_accuracy, percent, "max"),

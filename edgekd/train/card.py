@@ -11,6 +11,7 @@ from edgekd.console import duration
 from edgekd.runs import Run
 from edgekd.train.loop import State
 from edgekd_runtime import __version__
+from edgekd_runtime.artifact import score_name
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import write_text
@@ -44,11 +45,17 @@ def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device
         f"| {name} | {'–' if iou is None else f'{100 * iou:.2f}'} |" for name, iou in zip(classes.names, scores["iou"], strict=True)
     )
     teacher = f", teacher `{teacher_name(recipe)}`" if recipe.objective == "distillation" else ""
+    if recipe.data.labels == "teacher":
+        note = (
+            "No label: classes, validation and every score here are the teacher's. It says how close the student is to it, not how right."
+        )
+    else:
+        note = PRIVILEGED if recipe.objective == "label-assisted" else ""
     machine = describe_device()
     text = f"""# {recipe.student.name} · {recipe.method}
 
-{PRIVILEGED if recipe.objective == "label-assisted" else ""}
-val mIoU **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
+{note}
+val {score_name(scores)} **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
 pixel accuracy {100 * (scores["pixel_accuracy"] or 0):.2f}, \
 mAcc {100 * (scores["mean_accuracy"] or 0):.2f}
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgekd.config import Recipe
 from edgekd.console import Update, duration, note, progress
+from edgekd.data.frames import Frames
 from edgekd.data.layout import Layout
 from edgekd.data.loader import checked, train_loader
 from edgekd.distill.objective import Distillation, Objective
@@ -30,6 +31,7 @@ from edgekd.train.optimizers import build_optimizers
 from edgekd.train.schedule import lr_factor
 from edgekd.train.speed import quicken, set_libraries
 from edgekd.train.tracker import tracking
+from edgekd_runtime.artifact import score_name
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
 
@@ -61,11 +63,21 @@ class Trainer:
         objective: What is minimised; its student is what is kept.
         folder: Where everything is written.
         layouts: Training and validation split.
+        frames: Unlabelled images.
     """
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, objective: Objective, folder: Run, layouts: tuple[Layout, Layout]) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        recipe: Recipe,
+        objective: Objective,
+        folder: Run,
+        layouts: tuple[Layout, Layout],
+        frames: Frames | None = None,
+    ) -> None:
         self.fabric, self.recipe, self.train, self.folder = fabric, recipe, recipe.train, folder
         self.train_layout, self.val_layout = layouts
+        self.frames = frames
         self.state = State()
         self.memory_format = torch.channels_last if self.train.channels_last else torch.contiguous_format
         if fabric.world_size > 1:
@@ -114,6 +126,7 @@ class Trainer:
             self.train_layout,
             self.recipe.data,
             self.train,
+            frames=self.frames,
             start=self.state.step,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
@@ -169,12 +182,12 @@ class Trainer:
         waited = 0.0
         for micro in range(self.train.accumulate):
             begin = time.perf_counter()
-            image, labels = checked(next(batches))
+            image, labels, *labelled = checked(next(batches))
             waited += time.perf_counter() - begin
             last = micro == self.train.accumulate - 1
             with self.fabric.no_backward_sync(self.module, enabled=not last) if self.fabric.world_size > 1 else nullcontext():
                 image = image.to(memory_format=self.memory_format)
-                parts: Parts = self.module(image, labels.long(), self.state.step / self.train.steps)
+                parts: Parts = self.module(image, labels.long(), self.state.step / self.train.steps, *labelled)
                 values = torch.stack(list(parts.values())) / self.train.accumulate
                 losses.append(values.detach())
                 self.fabric.backward(values.sum())
@@ -227,10 +240,11 @@ class Trainer:
         if better:
             self.state.best = 0.0 if math.isnan(accuracy.miou) else accuracy.miou  # a split without labelled pixels scores NaN
         if self.fabric.is_global_zero:
-            self.folder.log({"step": self.state.step, "val": accuracy.to_json()})
-            self.tracker.log({"val/miou": accuracy.miou}, self.state.step)
+            name = score_name({"labels": self.recipe.data.labels})
+            self.folder.log({"step": self.state.step, "val": accuracy.to_json() | {"labels": self.recipe.data.labels}})
+            self.tracker.log({"val/miou" if name == "mIoU" else "val/agreement": accuracy.miou}, self.state.step)
             note(
-                f"{self.recipe.title}: step {self.state.step}/{self.train.steps}  val mIoU {100 * accuracy.miou:.2f} "
+                f"{self.recipe.title}: step {self.state.step}/{self.train.steps}  val {name} {100 * accuracy.miou:.2f} "
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"
             )
             if better:

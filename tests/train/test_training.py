@@ -21,6 +21,7 @@ from edgekd.runs import Run
 from edgekd.train.loop import Trainer
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from tests.data.test_frames import write_drive
 
 
 def with_train(recipe: Recipe, **options) -> Recipe:
@@ -49,6 +50,7 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny
     extra = ["--set", "train.ema=0.9", "--set", "train.steps=40", "--set", "train.val_every=5", "--set", "data.workers=1"]
     extra += ["--set", "train.accelerator=cpu"]  # a GPU adds gradients in an order of its own
     extra += ["--set", "data.rare=0.5", "--set", "data.blur=0.5", "--set", "task.class_weights=auto"]
+    extra += ["--unlabelled", write_drive(tmp_path / "drive.avi"), "--set", "task.pseudo=0.5"]
     method = ["--set", "transfer=[{method: fakd-cwd}, {method: dist}, {method: bpkd, weight: 0.02}, {method: afdcd}]"]
     pipeline.train(parts.teacher_part(tiny), tmp_path / "teacher")
     base = [sys.executable, "-m", "edgekd", "distill", "--recipe", tiny_file, "--teacher", tmp_path / "teacher", *extra, *method]
@@ -90,19 +92,24 @@ HARD = ["task.weighting=ohem", "task.threshold=0.01", "task.min_kept=400", "task
 LAD = ["teacher.label_assisted=true", "teacher.model=null", "teacher.steps=4"]
 
 
+UNLABELLED = ["data.unlabelled=[drive.avi]", "task.pseudo=0.5", "teacher.confidence=0.3"]
+
+
 @pytest.mark.parametrize(
     ("methods", "settings"),
     [
         (["cwd", "fakd-cwd"], HARD),
-        (["pd", "cirkd", "dist"], RDD),
+        (["pd", "cirkd", "dist"], [*RDD, *UNLABELLED]),
         (["cwd", "adversarial"], LAD),
     ],
 )
-def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods, settings):
+def test_two_processes_train_what_one_does(tmp_path, tiny, tiny_file, methods, settings, monkeypatch):
     """Same images and noise, synchronised batch norm, losses, thresholds, similarities and class statistics over all processes.
 
     The contract of transfers compares each of them.
     """
+    monkeypatch.chdir(tmp_path)
+    write_drive(tmp_path / "drive.avi")
     transfers = ", ".join(f"{{method: {name}, weight: 1{', width: 8' if name == 'adversarial' else ''}}}" for name in methods)
     extra = ["--set", f"transfer=[{transfers}]", "--set", "student.dropout=0", "--steps", "4"]
     extra += [part for setting in settings for part in ("--set", setting)]

@@ -139,6 +139,6 @@ def _print_results(measured: list[Measurement]) -> None:
 
 def _line(one: Measurement) -> str:
     network = one.latency["network"]
-    score = f"  mIoU {100 * one.accuracy.miou:6.2f} %" if one.accuracy else ""
+    score = f"  {one.artifact.score_name} {100 * one.accuracy.miou:6.2f} %" if one.accuracy else ""
     times = f"p50 {network.p50_ms:8.2f} ms  p99 {network.p99_ms:8.2f} ms  {network.throughput:8.1f}/s"
     return f"{one.artifact.name:32}{one.backend:22}{times}{score}"
