@@ -31,8 +31,9 @@ class SegOutput(NamedTuple):
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "SegOutput":
         """Every map changed alike."""
-        maps = (None if value is None else change(value) for value in self[:-1])
-        return SegOutput(*maps, boosters=tuple(map(change, self.boosters)))  # type: ignore[arg-type]
+        aux, boundary = (None if value is None else change(value) for value in (self.aux_logits, self.boundary))
+        features = None if self.features is None else change(self.features)
+        return SegOutput(change(self.logits), features, aux, boundary, tuple(map(change, self.boosters)))
 
 
 class Network(nn.Module, ABC):
