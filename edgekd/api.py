@@ -46,7 +46,7 @@ def distiller(
 
     The result is a module: ``parts = kd(images, labels, progress)`` with images RGB 0–255 B×3×H×W (uint8 or float), labels B×H×W
     (255 = ignore) and the share of the run that is done (0–1) gives weighted loss parts to sum; its parameters are the student's
-    and those of the losses. The teacher is frozen, and seen by no optimiser.
+    and those of the losses. The teacher is frozen, seen by no optimiser, and goes along to another device with ``kd.to(device)``.
 
     Args:
         student: What is trained: a module or a source, as `open_network` takes it.
@@ -67,9 +67,10 @@ def distiller(
     recipe = validate(Recipe, {"name": "own", "data": _NO_DATA, "student": {"name": "own"}, **parts}, "distiller")
     learner = open_network(student, num_classes, **(student_options or {}))
     frozen = open_network(teacher, num_classes, **(teacher_options or {}))
-    return Distillation(
-        learner, Teacher(frozen, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer)), recipe.task, recipe.transfer
-    )
+    if frozen.in_channels > 3:
+        raise UsageError(f"{frozen.name} is label-assisted; use edgekd.distill with method 'lad', which gives it the noised label.")
+    taught = Teacher(frozen, needs_auxiliary=needs_auxiliary(recipe.task, recipe.transfer))
+    return Distillation(learner, taught, recipe.task, recipe.transfer)
 
 
 _NO_DATA = {"layout": "streetscape", "size": [64, 64]}

@@ -252,7 +252,8 @@ def ensure_teacher(recipe: Recipe, parent: Path) -> Path:
         UsageError: If the folder holds a teacher of another recipe.
     """
     part = teacher_part(recipe)
-    folder = parent / f"{recipe.name}-{part.method}-{part.student.name}-seed{part.train.seed}"
+    named = part.student.name.replace("/", "-").replace(":", "-")  # hf:OWNER/NAME, package.module:function
+    folder = parent / f"{recipe.name}-{part.method}-{named}-seed{part.train.seed}"
     run = Run(folder)
     if not run.last.exists():
         both = f"{part.train.steps} steps, then the student, {recipe.train.steps} steps"

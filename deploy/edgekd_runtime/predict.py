@@ -82,9 +82,11 @@ def predict(
         progress: Told of (done, all).
 
     Raises:
-        UsageError: If two images have one name, or a mask would replace an image.
+        UsageError: If two images have one name, a mask would replace an image, or there is no such form.
         EdgeKDError: If an image can't be read, or a file can't be written.
     """
+    if form not in FORMS:
+        raise UsageError(f"There is no form {form!r} of masks; it is {' or '.join(FORMS)}.")
     names: dict[str, Path] = {}
     for image in images:
         if (other := names.setdefault(image.stem, image)) is not image:

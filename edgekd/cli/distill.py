@@ -73,6 +73,8 @@ def command(
             pieces.append(parts.quantised_fine_tuning(Path(options["recipe"]), method))
         if teacher:
             pieces.append(teacher_piece(teacher, trust))
+        elif trust:
+            raise UsageError("--trust goes with --teacher; in a recipe give teacher.source as {name: FILE, trust: true}.")
         if teacher_steps is not None:
             if teacher:
                 raise UsageError("--teacher names a trained teacher, so --teacher-steps does nothing; leave one of them out.")

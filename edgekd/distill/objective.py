@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -144,6 +144,12 @@ class Distillation(Objective):
     def teacher(self) -> Teacher:
         """The teacher."""
         return self._teacher[0]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Distillation":
+        """What `to`, `cuda` and `cpu` call: the teacher, which is no submodule, goes to the student's device."""
+        super()._apply(fn, recurse)
+        self.teacher.model.to(next(self.student.parameters()).device)
+        return self
 
     def forward(self, image: Tensor, labels: Tensor, progress: float, labelled: Sequence[int] | None = None) -> Parts:
         of_teacher = self.teacher(image, labels)

@@ -26,7 +26,7 @@ from edgekd.loading import validate
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.plugins import look_up
 
-TASK_PARTS = ("task", "auxiliary", "dice", "pseudo", "detail")
+TASK_PARTS = ("task", "auxiliary", *(f"auxiliary{index}" for index in range(2, 10)), "dice", "boundary", "pseudo", "detail")
 TRANSFERS: dict[str, type[Transfer]] = {
     "pd": PixelKD,
     "cwd": ChannelKD,
@@ -81,9 +81,9 @@ def transfer_names(recipes: Sequence[TransferRecipe]) -> list[str]:
             raise UsageError(f"A transfer can't have the name {name!r}, which is another loss part's; choose another.")
     for index, recipe in enumerate(recipes):
         if names[index] is None:
-            plain = recipe.method.rpartition(":")[2]
+            plain = recipe.method.rpartition(":")[2].replace(".", "-")  # names of submodules have no dots
             numbered = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
-            names[index] = next(name for name in numbered if name not in names)
+            names[index] = next(name for name in numbered if name not in names and name not in TASK_PARTS)
     return [str(name) for name in names]
 
 

@@ -64,7 +64,9 @@ class Teacher:
 
 
 def at_student_size(teacher: SegOutput, student: SegOutput) -> SegOutput:
-    """The teacher's logits and features resized to the student's, where their strides differ."""
-    size = (student.logits.shape[-2], student.logits.shape[-1])
-    features = None if teacher.features is None else upsample(teacher.features, size)
-    return SegOutput(upsample(teacher.logits, size), features, teacher.aux_logits)
+    """The teacher's logits and features resized to the student's, which may have one stride each."""
+    features = teacher.features
+    if features is not None:
+        like = student.logits if student.features is None else student.features
+        features = upsample(features, (like.shape[-2], like.shape[-1]))
+    return SegOutput(upsample(teacher.logits, (student.logits.shape[-2], student.logits.shape[-1])), features, teacher.aux_logits)

@@ -20,7 +20,7 @@ def look_through(model: Network, image: Tensor, window: Size) -> SegOutput:
         window: (H, W), raised to multiples of the coarsest stride; one that covers the image is the plain forward.
     """
     height, width = image.shape[-2:]
-    rows, columns = (_windows(*lengths, model.multiple) for lengths in zip((height, width), window, strict=True))
+    rows, columns = (_windows(*lengths, model.grid) for lengths in zip((height, width), window, strict=True))
     if len(rows) == len(columns) == 1:
         return model(image)
     canvases: list[_Canvas | None] = [None, None, None]
@@ -35,12 +35,12 @@ def look_through(model: Network, image: Tensor, window: Size) -> SegOutput:
     return SegOutput(logits, features, aux_logits)
 
 
-def _windows(length: int, window: int, multiple: int) -> list[slice]:
-    window += -window % multiple
+def _windows(length: int, window: int, grid: int) -> list[slice]:
+    window += -window % grid
     if window >= length:
         return [slice(0, length)]
-    step = max(multiple, window * 2 // 3 // multiple * multiple)
-    last = (length - window) // multiple * multiple
+    step = max(grid, window * 2 // 3 // grid * grid)
+    last = (length - window) // grid * grid
     starts = [*range(0, last, step), last]
     return [slice(start, length if start == last else start + window) for start in starts]
 

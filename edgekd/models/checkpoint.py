@@ -65,7 +65,9 @@ def save_network(path: Path, state: dict[str, Tensor], about: NetworkFile) -> No
     }
     with atomic(path) as temporary:
         try:
-            save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, {"edgekd": json.dumps(document)})
+            # copies, since weights that two modules share are refused
+            tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+            save_file(tensors, temporary, {"edgekd": json.dumps(document)})
         except SafetensorError as error:  # its own class for a full disk, too
             raise EdgeKDError(f"Can't write {path} ({error}); free some space or choose another --out.") from error
 

@@ -1,5 +1,8 @@
 """Batch norm of a frozen network as part of the convolutions before it: the same function, a pass over each map less."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -26,7 +29,7 @@ def fold_batch_norm(model: nn.Module, image: Tensor) -> int:
         model.set_submodule(norm, _rest(originals[norm]))
     with torch.no_grad():
         after = model(image)
-    if all(_close(one, other) for one, other in zip(before, after, strict=True) if one is not None):
+    if all(_close(one, other) for one, other in zip(before, _tensors(after), strict=True)):
         return len(pairs)
     for name, module in originals.items():
         model.set_submodule(name, module)
@@ -34,7 +37,7 @@ def fold_batch_norm(model: nn.Module, image: Tensor) -> int:
 
 
 @torch.no_grad()
-def _followers(model: nn.Module, image: Tensor) -> tuple[list[tuple[str, str]], tuple[Tensor | None, ...]]:
+def _followers(model: nn.Module, image: Tensor) -> tuple[list[tuple[str, str]], list[Tensor]]:
     """(convolution, batch norm) by name where the one reads what the other gave, each called once; and the network's output."""
     made: dict[int, str] = {}
     kept: list[Tensor] = []  # alive, or another tensor could have the same id
@@ -61,7 +64,12 @@ def _followers(model: nn.Module, image: Tensor) -> tuple[list[tuple[str, str]], 
     output = model(image)
     for hook in hooks:
         hook.remove()
-    return [pair for pair in pairs if all(calls[name] == 1 for name in pair)], tuple(output)
+    return [pair for pair in pairs if all(calls[name] == 1 for name in pair)], _tensors(output)
+
+
+def _tensors(output: Iterable[Any]) -> list[Tensor]:
+    """Of what a network gives; the rest of a `SegOutput` is None or empty."""
+    return [value for value in output if isinstance(value, Tensor)]
 
 
 def _rest(norm: nn.Module) -> nn.Module:

@@ -20,6 +20,8 @@ SIZES = ((96, 160), (224, 224), (512, 512))
 """Inputs that a network is tried with, first to last; all are multiples of 32."""
 MULTIPLES = (1, 4, 8, 16)
 """Multiples that the sides of an input may have to be, tried in this order; 32 if none of them works."""
+GRID = 32
+"""What the strides of usual networks divide."""
 
 
 class ForeignNetwork(Network):
@@ -35,7 +37,7 @@ class ForeignNetwork(Network):
         class_names: Of its classes, if they are known.
 
     Raises:
-        UsageError: If it does not run, has another number of classes, or there is no module of a name.
+        UsageError: If it does not run, has another number of classes, or a module that is named is not there or not what it has to be.
     """
 
     def __init__(
@@ -58,6 +60,9 @@ class ForeignNetwork(Network):
         for name in (recipe.features, recipe.classifier):
             if name is not None:
                 _submodule(module, name, recipe.name)
+        if recipe.classifier is not None:
+            _require_pointwise(module.get_submodule(recipe.classifier), recipe)
+        self._pools = False
         found = self._try()
         if num_classes is not None and found.logits.shape[1] != num_classes:
             raise UsageError(
@@ -87,6 +92,14 @@ class ForeignNetwork(Network):
         return self._features
 
     @property
+    def grid(self) -> int:
+        return GRID
+
+    @property
+    def pools_globally(self) -> bool:
+        return self._pools
+
+    @property
     def body(self) -> list[nn.Module]:
         return [self.module]
 
@@ -110,18 +123,26 @@ class ForeignNetwork(Network):
             output = self.module(pad_to(image, self.multiple))
         size = (image.shape[-2], image.shape[-1])
         logits = _crop(pick(output, self.recipe.logits, self.name), size, self.multiple)
+        if seen and not (isinstance(seen[-1], Tensor) and seen[-1].ndim == 4):
+            raise UsageError(f"{self.name}: what {self.recipe.features!r} gives is no map B×A×H×W; name another module as features.")
         features = _crop(seen[-1], size, self.multiple) if seen else None
         aux = _auxiliary(output, self.recipe) if self._auxiliary else None
         return SegOutput(logits, features, None if aux is None else _crop(aux, size, self.multiple))
 
     def _try(self) -> SegOutput:
-        """Run it on an empty image, and find which sizes it takes.
+        """Run it on an empty image, and find which sizes it takes and whether it normalises a pooled map.
 
         Raises:
             UsageError: If it runs on none.
         """
         training = self.module.training
         self.module.eval()
+
+        def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._pools |= inputs[0].shape[2:].numel() == 1
+
+        norms = [part for part in self.module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+        hooks = [norm.register_forward_pre_hook(look) for norm in norms]
         try:
             size, found = self._first_that_runs([(1, size) for size in SIZES])
             odd = [(multiple, (size[0] - 32 + multiple, size[1] - 32 + multiple)) for multiple in MULTIPLES]
@@ -132,14 +153,17 @@ class ForeignNetwork(Network):
                 self.multiple = 32
         finally:
             self.module.train(training)
+            for hook in hooks:
+                hook.remove()
         return found
 
     @torch.no_grad()
     def _first_that_runs(self, sizes: Sequence[tuple[int, tuple[int, int]]]) -> tuple[tuple[int, int], SegOutput]:
         failure: Exception | None = None
+        weight = next(self.module.parameters(), self.mean)  # a module from Python may lie on a GPU
         for _, size in sizes:
             try:
-                return size, self(torch.zeros(1, self.in_channels, *size))
+                return size, self(torch.zeros(1, self.in_channels, *size, device=weight.device))
             except UsageError:
                 raise
             except Exception as error:  # whatever somebody else's module raises
@@ -233,6 +257,13 @@ def _submodule(module: nn.Module, name: str, of: str) -> nn.Module:
         known = [each for each, _ in module.named_modules() if each]
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
         raise UsageError(f"{of} has no module {name!r}" + (f"; did you mean {close[0]!r}?" if close else ".")) from error
+
+
+def _require_pointwise(part: nn.Module, recipe: ModelRecipe) -> None:
+    if not (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1) and part.groups == 1):
+        raise UsageError(
+            f"{recipe.name}: {recipe.classifier} is no 1x1 convolution; leave classifier out, and name what transfers read as features."
+        )
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Network(nn.Module, ABC):
 
     Attributes:
         classifier: The last 1×1 convolution, A → C, that reads `SegOutput.features`; None if there is none. Every subclass sets it.
-        multiple: Sides of the input have to be multiples of this; `forward` takes other sizes only if it is 1.
+        multiple: Sides of the input that need no padding are multiples of this; `forward` takes every size.
         trainable: Whether it can be a student; compiled networks can't.
         class_names: Of its classes, if it knows them.
     """
@@ -102,6 +102,11 @@ class Network(nn.Module, ABC):
 
     def drop_auxiliary(self) -> None:
         """Leave training-only heads out of `forward` for good, as for a teacher whose heads nothing reads."""
+
+    @property
+    def grid(self) -> int:
+        """Coarsest stride of what `forward` gives, in pixels: places that are multiples of it apart have cells of every map in common."""
+        return self.multiple
 
     @property
     def pools_globally(self) -> bool:

@@ -13,6 +13,7 @@ from edgekd.models.foreign import ForeignNetwork
 from edgekd.models.network import Network
 from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run
+from edgekd_runtime.errors import UsageError
 from edgekd_runtime.trust import name_by_user
 
 
@@ -31,6 +32,9 @@ def open_network(source: str | Path | nn.Module, num_classes: int | None = None,
         EdgeKDError: If it can't be read.
     """
     if isinstance(source, Network):
+        _refuse(options, source.name)
+        if num_classes not in (None, source.num_classes):
+            raise UsageError(f"{source.name} predicts {source.num_classes} classes, not {num_classes}.")
         return source
     if isinstance(source, nn.Module):
         name = f"{type(source).__module__}:{type(source).__qualname__}"
@@ -38,5 +42,11 @@ def open_network(source: str | Path | nn.Module, num_classes: int | None = None,
     name_by_user([str(source), options])  # what Python passes is the user's word
     name = folder_source(str(source))
     if source_of(name) is None and (name.endswith(".safetensors") or Run(name).recipe_file.is_file()):
+        _refuse(options, name)
         return load_network(Path(name), num_classes)[0]
     return build_network(validate(ModelRecipe, {"name": name, **options}, name), num_classes)
+
+
+def _refuse(options: dict[str, Any], name: str) -> None:
+    if options:
+        raise UsageError(f"{name} is built already, so {', '.join(options)} would do nothing; leave it out.")

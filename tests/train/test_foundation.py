@@ -79,7 +79,7 @@ def test_a_frozen_body_without_weights_is_refused_before_training(weights, tmp_p
 class Local(torch.nn.Module):
     """A network that sees nothing but the pixel itself: through windows it gives what it gives of the whole."""
 
-    multiple, num_classes = 16, 3
+    grid, num_classes = 16, 3
 
     def forward(self, image):
         logits = image[..., ::4, ::4] * 2

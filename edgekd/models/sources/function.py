@@ -17,6 +17,8 @@ CLASSES = ("num_classes", "classes", "n_classes", "nclass", "num_labels")
 """What libraries call the number of classes."""
 PRETRAINED: dict[str, Any] = {"weights": None, "weights_backbone": None, "encoder_weights": None, "pretrained": False}
 """What libraries call pretrained weights, and the value that fetches none."""
+IMPLIED: dict[str, Any] = {"aux_loss": True}
+"""Options that torchvision's `weights` bring along, so that the same network is built when none are fetched."""
 
 
 def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretrained: bool) -> ForeignNetwork:
@@ -34,8 +36,10 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     key = next((name for name in CLASSES if name in names), None)
     if num_classes is not None and key is not None:
         options.setdefault(key, num_classes)
-    if not pretrained:
-        options |= {name: value for name, value in PRETRAINED.items() if name in names}
+    if not pretrained or recipe.weights is not None:  # others are loaded
+        if options.get("weights") is not None:
+            options = {**{name: value for name, value in IMPLIED.items() if name in names}, **options}
+        options |= {name: value for name, value in PRETRAINED.items() if name in names or name in recipe.options}
     module = _call(made, recipe.name, options)
     if not isinstance(module, nn.Module):
         raise UsageError(f"{recipe.name} returned {type(module).__name__}, not a torch.nn.Module.")

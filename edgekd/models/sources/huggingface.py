@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from edgekd.config import ModelRecipe
-from edgekd.models.backbone import IMAGENET_MEAN, IMAGENET_STD
+from edgekd.models.backbone import IMAGENET_MEAN, IMAGENET_STD, turn_input
 from edgekd.models.foreign import ForeignNetwork
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 
@@ -17,6 +17,7 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     The network's own recipe holds the configuration, so that a checkpoint of it needs neither folder nor hub.
 
     Raises:
+        UsageError: If it has another number of classes, or the options ask for code of the repository.
         MissingError: If transformers is not installed.
         EdgeKDError: If the folder is missing or damaged, or the hub can't be reached.
     """
@@ -32,6 +33,7 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     for key, value in {**(given or {}), **options}.items():
         if (key == "trust_remote_code" and value) or (key.endswith("attn_implementation") and "/" in str(value)):
             raise UsageError(f"{recipe.name}: {key}={value!r} runs code of a repository, which is never done; leave it out.")
+    options.pop(\"trust_remote_code\", None)
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     try:
         if given is not None and not pretrained:
@@ -39,12 +41,19 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
             module = AutoModelForSemanticSegmentation.from_config(config)
         else:
             labels = {} if num_classes is None else {"num_labels": num_classes}
-            module = AutoModelForSemanticSegmentation.from_pretrained(name, ignore_mismatched_sizes=True, **labels, **options)
+            module = AutoModelForSemanticSegmentation.from_pretrained(
+                name, ignore_mismatched_sizes=True, trust_remote_code=False, **labels, **options
+            )
             file = cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
             if file is not None:
                 with open(file, encoding="utf-8") as opened:  # noqa: PTH123  (a path of transformers' cache)
                     prepared = json.load(opened)
-                mean, std = tuple(prepared.get("image_mean", mean)), tuple(prepared.get("image_std", std))
+                if not prepared.get("do_normalize", "do_flip_channel_order" not in prepared):
+                    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+                else:
+                    mean, std = tuple(prepared.get("image_mean", mean)), tuple(prepared.get("image_std", std))
+                if prepared.get("do_flip_channel_order"):  # MobileViT's
+                    turn_input(module)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         told = (str(error).strip() or repr(error)).splitlines()[0]
         raise EdgeKDError(
