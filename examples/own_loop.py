@@ -9,7 +9,7 @@ from edgekd.data import open_layout
 data = open_layout("streetscape", "train", size=(96, 128), count=16)  # drawn streets; any arrays do
 student = nn.Sequential(nn.Conv2d(3, 16, 3, 4, 1), nn.ReLU(), nn.Conv2d(16, 9, 1))
 teacher = "torchvision.models.segmentation:lraspp_mobilenet_v3_large"
-untrained = {"options": {"weights_backbone": None}}  # leave it out, and the teacher's published weights are fetched
+untrained = {"options": {"weights_backbone": None}}  # of yours: {"weights": "teacher.safetensors"}
 
 kd = edgekd.distiller(student, teacher, "cwd", num_classes=9, teacher_options=untrained)
 optimizer = torch.optim.AdamW(kd.parameters(), 1e-3)

@@ -30,7 +30,7 @@ def look_through(model: Network, image: Tensor, window: Size) -> SegOutput:
                 if view is not None:
                     canvas = canvases[index] = canvases[index] or _Canvas(view, row, (height, width))
                     canvas.add(view, row.start, column.start)
-    logits, features, aux_logits = (None if canvas is None else canvas.sum / canvas.count for canvas in canvases)
+    logits, features, aux_logits = (None if canvas is None else canvas.mean() for canvas in canvases)
     assert logits is not None
     return SegOutput(logits, features, aux_logits)
 
@@ -53,6 +53,7 @@ class _Canvas:
         height, width = (-(-side // self.stride) for side in size)
         self.sum = first.new_zeros(*first.shape[:2], height, width)
         self.count = torch.zeros(height, width, device=first.device)
+        self.seen = (0, 0)
 
     def add(self, view: Tensor, top: int, left: int) -> None:
         rows, columns = (
@@ -60,3 +61,8 @@ class _Canvas:
         )
         self.sum[..., rows, columns] += view
         self.count[rows, columns] += 1
+        self.seen = max(self.seen[0], rows.stop), max(self.seen[1], columns.stop)
+
+    def mean(self) -> Tensor:
+        """Without the last row and column where the network's maps are rounded down, as of the whole image."""
+        return (self.sum / self.count)[..., : self.seen[0], : self.seen[1]]

@@ -305,8 +305,10 @@ def test_a_name_that_was_chosen_stays_with_its_transfer():
     assert transfer_names(recipes) == ["pd", "pd-2", "pd-3"]
     with pytest.raises(UsageError, match="Two transfers have the name 'soft'"):
         transfer_names([TransferRecipe(method="pd", name="soft"), TransferRecipe(method="cwd", name="soft")])
-    with pytest.raises(UsageError, match="another loss part's"):
-        transfer_names([TransferRecipe(method="pd", name="auxiliary")])
+    for taken in ("auxiliary", "boundary"):
+        with pytest.raises(UsageError, match="another loss part's"):
+            transfer_names([TransferRecipe(method="pd", name=taken)])
+    assert transfer_names([TransferRecipe(method="own:Outer.Loss"), TransferRecipe(method="own:task")]) == ["Outer-Loss", "task-2"]
 
 
 def test_unknown_options_of_a_transfer_are_named():

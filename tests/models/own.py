@@ -10,10 +10,11 @@ class Net(nn.Module):
         super().__init__()
         self.down = nn.Sequential(*(nn.Conv2d(3 if i == 0 else width, width, 3, 2, 1) for i in range(3)), nn.BatchNorm2d(width), nn.ReLU())
         self.up = nn.ConvTranspose2d(width, width, 8, 8)
-        self.last = nn.Conv2d(width, classes, 1)
+        self.last, self.tokens = nn.Conv2d(width, classes, 1), nn.Flatten(2)
 
     def forward(self, image):
         up = self.up(self.down(image))
+        self.tokens(up)
         return {"scores": self.last(up + 0 * image[:, :1]), "side": self.last(up)}
 
 

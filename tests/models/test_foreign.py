@@ -4,10 +4,17 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from edgekd.config import ModelRecipe
-from edgekd.models import build_network
+from edgekd.config import ModelRecipe, TaskRecipe, TransferRecipe
+from edgekd.distill.objective import Distillation
+from edgekd.distill.registry import TRANSFERS
+from edgekd.distill.teacher import Teacher
+from edgekd.distill.windows import look_through
+from edgekd.models import NetworkFile, build_network, save_network
+from edgekd.models.open import open_network
+from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from tests.models.own import Net
 
@@ -55,6 +62,8 @@ def test_a_fourth_channel_is_read():
         (OWN.model_copy(update={"options": {"widht": 4}}), UsageError, "widht"),
         (OWN.model_copy(update={"logits": "out"}), UsageError, "scores, side"),
         (OWN.model_copy(update={"features": "dwon"}), UsageError, "did you mean 'down'"),
+        (OWN.model_copy(update={"classifier": "up"}), UsageError, "up is no 1x1 convolution"),
+        (OWN.model_copy(update={"features": "tokens"}), UsageError, "'tokens' gives is no map"),
         (OWN.model_copy(update={"options": {"classes": 3}}), UsageError, "3 classes but the data has 5"),
         (ModelRecipe(name="missing.onnx"), EdgeKDError, r"missing\.onnx"),
         (ModelRecipe(name="missing.pt2"), EdgeKDError, r"missing\.pt2"),
@@ -111,3 +120,70 @@ def test_a_network_of_one_size_sees_the_image_resized(plain, tmp_path):
     resized = nn.functional.interpolate(image, (64, 96), mode="bilinear", antialias=True)
     large = nn.functional.interpolate(image, (128, 192), mode="bilinear")
     assert network(large).logits.shape == module(resized).shape
+
+
+class Plain(nn.Module):
+    """Logits at the image's size of features at stride 4, as torchvision's networks have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.last = nn.Conv2d(3, 8, 5, 4, 2), nn.Conv2d(8, 5, 1)
+
+    def forward(self, image):
+        return {"out": nn.functional.interpolate(self.last(self.body(image)), image.shape[-2:], mode="bilinear")}
+
+
+@pytest.mark.parametrize("method", [name for name, kind in TRANSFERS.items() if "features" in kind.needs and "auxiliary" not in kind.needs])
+def test_features_are_compared_at_the_students_own_stride(method):
+    student = open_network(Plain(), 5, features="body")
+    teacher = Teacher(build_network(ModelRecipe(name="fcn-resnet10t", auxiliary=False), 5))
+    kd = Distillation(student, teacher, TaskRecipe(), [TransferRecipe(method=method)])
+    parts = kd(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8), torch.randint(0, 5, (2, 64, 64)), 0.5)
+    sum(parts.values()).backward()
+    assert student.module.body.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kernel", [4, 1])
+def test_windows_of_a_network_that_takes_any_size_leave_no_gap(kernel):
+    network = open_network(nn.Conv2d(3, 5, kernel, 4)).eval()  # stride 4, and no size that it has to have; without and with a last row
+    image = torch.randn(1, 3, 665, 601)
+    with torch.no_grad():
+        seen, whole = look_through(network, image, (512, 500)).logits, network(image).logits
+    assert network.multiple == 1 and seen.shape == whole.shape
+    torch.testing.assert_close(seen, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_teacher_goes_where_its_student_goes():
+    teacher = open_network(nn.Conv2d(3, 5, 1))
+    kd = Distillation(open_network(Plain(), 5), Teacher(teacher), TaskRecipe(), [TransferRecipe(method="pd")])
+    kd.to("meta")
+    assert all(tensor.is_meta for tensor in (*teacher.parameters(), teacher.mean, kd.student.mean))
+    assert open_network(nn.Conv2d(3, 5, 1, device="meta"), 5).num_classes == 5
+
+
+def test_a_pooled_batch_norm_is_noticed():
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4), nn.Upsample((8, 8)))
+    assert open_network(pooled, 4).pools_globally and not build_network(OWN, 5).pools_globally
+
+
+def test_torchvisions_network_is_the_same_one_when_no_weights_are_fetched(monkeypatch):
+    """Its `weights` bring an auxiliary head along, which a checkpoint of the network then holds."""
+    recipe = ModelRecipe(name="torchvision.models.segmentation:fcn_resnet50", options={"weights": "DEFAULT"})
+    made = build_network(recipe, 21, pretrained=False)
+    assert "auxiliary" in made.gives and any("aux_classifier" in name for name, _ in made.named_parameters())
+
+
+def test_an_opened_network_is_not_changed_by_options():
+    opened = open_network(nn.Conv2d(3, 5, 1))
+    assert open_network(opened, 5) is opened
+    with pytest.raises(UsageError, match="5 classes, not 4"):
+        open_network(opened, 4)
+    with pytest.raises(UsageError, match="features would do nothing"):
+        open_network(opened, features="x")
+
+
+def test_weights_that_two_modules_share_are_kept(tmp_path):
+    module = nn.Conv2d(3, 3, 1)
+    state = {"one": module.weight, "other": module.weight}
+    save_network(tmp_path / "w.safetensors", state, NetworkFile(OWN, ClassSet(("a",), ((0, 0, 0),)), 3, 0.5))
+    assert torch.equal(load_file(tmp_path / "w.safetensors")["other"], module.weight)

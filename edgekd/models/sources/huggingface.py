@@ -33,7 +33,7 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     for key, value in {**(given or {}), **options}.items():
         if (key == "trust_remote_code" and value) or (key.endswith("attn_implementation") and "/" in str(value)):
             raise UsageError(f"{recipe.name}: {key}={value!r} runs code of a repository, which is never done; leave it out.")
-    options.pop(\"trust_remote_code\", None)
+    options.pop("trust_remote_code", None)
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     try:
         if given is not None and not pretrained:
