@@ -11,7 +11,7 @@ class Row:
     Attributes:
         name: Of its run folders and files.
         title: In the table.
-        options: Of `edgekd train`, or of `edgekd distill` where a teacher is named.
+        options: Of `edgekd train`, or of `edgekd distill` where a teacher is named; ``{root}`` stands for the data's folder.
         teacher: Row whose seed-0 run is the teacher; None trains without one.
         seeds: How many.
     """
@@ -62,7 +62,7 @@ class Job:
         verb = ["distill", "--teacher", str(self.out / f"{self.row.teacher}-seed0")] if self.row.teacher else ["train"]
         places = ["--data-root", data.root, "--weights", data.weights, "--set", f"teacher.model.weights={data.teacher_weights}"]
         shared = ["--recipe", str(self.recipe), "--seed", str(self.seed), *places]
-        return [*verb, *shared, *self.row.options, "--out", str(self.folder)]
+        return [*verb, *shared, *(option.format(root=data.root) for option in self.row.options), "--out", str(self.folder)]
 
 
 _DIFFICULTY = ("--set", "task.weighting=difficulty")
@@ -104,3 +104,23 @@ STUDIES = (
     _method("all-free", "LAD + RDD + FAKD-CWD, the teacher without the consistency term", "all", teacher="lad-teacher-free"),
 )
 """What helps to read the table: not part of it."""
+
+
+def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
+    """Students of so many labels and steps: alone, under a teacher of the same labels, and with all training images beside them."""
+    name, title = f"{labels}-{steps}", f"{labels} labels, {steps} steps"
+    given = ("--set", f"data.labelled={labels}", "--steps", str(steps))
+    rows = [Row(f"alone-{name}", f"{title}: student alone", given, seeds=3)]
+    for method, words in (("cwd", "CWD"), ("fakd-cwd", "FAKD-CWD")):
+        for suffix, more, images in (("", (), ""), ("-frames", ("--unlabelled", "{root}/train"), " and the other images unlabelled")):
+            options = ("--method", method, *given, *more)
+            rows.append(Row(f"{method}-{name}{suffix}", f"{title}: {words}{images}", options, f"teacher-{labels}", 3))
+    return tuple(rows)
+
+
+FEW_TEACHERS = tuple(
+    Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
+    for labels in (46, 92)
+)
+FEW_LABELS = _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
+"""Labels on a part of the 367 training images, evenly spread, for teacher and student alike: a table of their own."""

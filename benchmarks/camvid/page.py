@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from jobs import STUDENTS, STUDIES, TEACHERS, Row
+from jobs import FEW_LABELS, FEW_TEACHERS, STUDENTS, STUDIES, TEACHERS, Row
 from matplotlib import pyplot as plt
 
 from edgekd_runtime.files import read_json, write_text
@@ -145,6 +145,17 @@ def how(runs: Runs) -> str:
     )
 
 
+def few_labels_table(runs: Runs, rows: list[Row]) -> list[str]:
+    """Accuracy, and the gain of unlabelled images over the same training without them."""
+    lines = ["| | seeds | val mIoU | over the same without unlabelled images, same seeds | per-seed gain |", "|---|---:|---:|---:|---|"]
+    for row in rows:
+        mine, without = runs[row.name], runs.get(row.name.removesuffix("-frames"), {}) if row.name.endswith("-frames") else {}
+        gained = [100 * (one["miou"] - without[seed]["miou"]) for seed, one in mine.items() if seed in without]
+        cells = [spread(gained, sign=True), ", ".join(f"{gain:+.2f}" for gain in gained)] if gained else ["–", "–"]
+        lines.append(f"| {row.title} | {len(mine)} | {spread([100 * one['miou'] for one in mine.values()])} | {' | '.join(cells)} |")
+    return lines
+
+
 def write_page(runs: Runs, results: Path) -> None:
     """``RESULTS.md`` and the two drawings."""
     students = [row for row in STUDENTS if row.name in runs]
@@ -161,6 +172,8 @@ def write_page(runs: Runs, results: Path) -> None:
         parts += _section(title, deployed_table(read_json(deployed), students))
     if studies := [row for row in STUDIES if row.name in runs]:
         parts += _section("Looked into", main_table(runs, studies))
+    if few := [row for row in FEW_TEACHERS + FEW_LABELS if row.name in runs]:
+        parts += _section("Few labels", few_labels_table(runs, few))
     parts += _section("IoU by class, %", class_table(runs, rows + studies))
     parts += ["## Curves", "![curves](curves.svg)"]
     write_text(HERE / "RESULTS.md", "\n\n".join(parts) + "\n")

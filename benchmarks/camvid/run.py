@@ -22,7 +22,7 @@ from typing import Any
 
 import timm
 import torch
-from jobs import STUDENTS, STUDIES, TEACHERS, Data, Job
+from jobs import FEW_LABELS, FEW_TEACHERS, STUDENTS, STUDIES, TEACHERS, Data, Job
 
 from edgekd.loading import load_recipe
 from edgekd.runs import Run
@@ -53,8 +53,8 @@ def edgekd(*arguments: str) -> float:
 
 
 def digest(job: Job) -> str:
-    """Of what decides a job's result: the resolved recipe file, the row and the seed."""
-    text = json.dumps([load_recipe(job.recipe).model_dump(mode="json"), job.row.options, job.row.teacher, job.seed])
+    """Of what decides a job's result: what the recipe file sets, row and seed. Defaults don't count, so that new keys change nothing."""
+    text = json.dumps([load_recipe(job.recipe).model_dump(mode="json", exclude_defaults=True), job.row.options, job.row.teacher, job.seed])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -90,7 +90,7 @@ def done(job: Job, results: Path) -> bool:
     """Whether its result is recorded for this recipe and, of seed 0, its run is there to be exported."""
     file = results / f"{job.name}.json"
     recorded = file.is_file() and read_json(file)["digest"] == digest(job)
-    return recorded and (job.seed > 0 or job.row in STUDIES or (job.folder / "spent.json").is_file())
+    return recorded and (job.seed > 0 or job.row in STUDIES + FEW_LABELS or (job.folder / "spent.json").is_file())
 
 
 def record(job: Job, data: Data, results: Path) -> None:
@@ -158,18 +158,19 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
     parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + STUDIES), help="students and studies to run, by name")
+    parser.add_argument("--few-labels", action="store_true", help="run the rows with few labels instead")
     parser.add_argument("--train-only", action="store_true", help="leave the exported files for later, e.g. with rows divided over cores")
     arguments = parser.parse_args()
     out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
     results = HERE / "results" / arguments.recipe.stem
     data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
-    wanted = arguments.rows.split(",")
-    rows = [row for row in STUDENTS + STUDIES if row.name in wanted]
+    wanted = [row.name for row in FEW_LABELS] if arguments.few_labels else arguments.rows.split(",")
+    rows = [row for row in STUDENTS + STUDIES + FEW_LABELS if row.name in wanted]
     if len(rows) < len(wanted):
-        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS + STUDIES)}")
+        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS + STUDIES + FEW_LABELS)}")
     seeds = max(row.seeds for row in rows)
     jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in rows if seed < row.seeds]
-    teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS if row.name in {one.teacher for one in rows}]
+    teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS + FEW_TEACHERS if row.name in {one.teacher for one in rows}]
     for job in teachers + jobs:
         if not done(job, results):
             record(job, data, results)

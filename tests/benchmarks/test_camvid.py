@@ -21,7 +21,7 @@ def scripts():
 
 
 def jobs(scripts, out: Path):
-    rows = (*scripts["jobs"].TEACHERS, *scripts["jobs"].STUDENTS, *scripts["jobs"].STUDIES)
+    rows = [row for group in ("TEACHERS", "STUDENTS", "STUDIES", "FEW_TEACHERS", "FEW_LABELS") for row in getattr(scripts["jobs"], group)]
     return [scripts["jobs"].Job(row, seed, HERE / "cpu.yaml", out) for row in rows for seed in range(row.seeds)]
 
 
@@ -35,7 +35,7 @@ def test_every_job_is_a_command_that_the_project_understands(scripts, tmp_path, 
     for job in jobs(scripts, tmp_path):
         main(job.command(scripts["jobs"].Data(*DATA)), standalone_mode=False)
     students = [recipe for recipe in recipes if recipe.objective != "label-assisted" and recipe.student.weights == "student.pth"]
-    assert len(students) == len(recipes) - 3  # all but the teachers
+    assert len(students) == len(recipes) - 5  # all but the teachers
     assert len({recipe.student.model_dump_json() for recipe in students}) == 1
     assert len({recipe.model_copy(update={"teacher": None}).model_dump_json() for recipe in students}) > 20
 
@@ -77,3 +77,10 @@ def test_gains_are_paired_by_seed(scripts):
     runs = {"alone": {0: {"miou": 0.5}, 1: {"miou": 0.6}}, "cwd": {0: {"miou": 0.52}, 1: {"miou": 0.61}, 2: {"miou": 0.9}}}
     assert scripts["page"].gains(runs, "cwd") == pytest.approx([2.0, 1.0])
     assert scripts["page"].spread([2.0, 1.0], sign=True) == "+1.50 ± 0.71"
+
+
+def test_few_labels_are_compared_with_the_same_without_unlabelled_images(scripts):
+    rows = [row for row in scripts["jobs"].FEW_LABELS if row.name in ("cwd-46-300", "cwd-46-300-frames")]
+    runs = {"cwd-46-300": {0: {"miou": 0.5}, 1: {"miou": 0.52}}, "cwd-46-300-frames": {0: {"miou": 0.53}, 1: {"miou": 0.54}}}
+    table = scripts["page"].few_labels_table(runs, rows)
+    assert table[2].endswith("| 2 | 51.00 ± 1.41 | – | – |") and table[3].endswith("| +2.50 ± 0.71 | +3.00, +2.00 |")
