@@ -66,7 +66,7 @@ class DataRecipe(Strict):
     size: tuple[Side, Side]
     """Network input (H, W) for validation, export and latency."""
     crop: tuple[Side, Side] | None = None
-    """Training crop (H, W); `size` where absent."""
+    """Training crop (H, W); `size` by default."""
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     """Range of the random scale."""
     scale_step: PositiveFloat | None = None

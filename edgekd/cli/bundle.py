@@ -10,7 +10,7 @@ from edgekd.cli.options import next_command
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file, e.g. student.pyz.")
-@click.option("--precision", metavar="LIST", help="Of fp32, fp16, bf16, int8, int8-fp16, joined by commas; all where absent.")
+@click.option("--precision", metavar="LIST", help="Of fp32, fp16, bf16, int8, int8-fp16, joined by commas; all by default.")
 @click.option("--images", type=click.IntRange(min=1), help="Put in N validation images, so that the device measures mIoU too.")
 @click.option("--data-root", help="Folder of the data set, where it has moved.")
 def command(run: Path, out: Path, precision: str | None, images: int | None, data_root: str | None) -> None:

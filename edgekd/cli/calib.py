@@ -24,7 +24,7 @@ root_option = click.option("--data-root", help="Folder of the data set, where it
 @images_option
 @seed_option
 @click.option("--method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write; RUN/export/calibration.json where absent.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; RUN/export/calibration.json by default.")
 @root_option
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
@@ -71,7 +71,7 @@ def show(table_file: Path, as_json: bool) -> None:
 @images_option
 @seed_option
 @click.option("--precision", type=click.Choice(list(LOWER)), default="int8", show_default=True, help="What is tried.")
-@click.option("--table", "table_file", type=click.Path(path_type=Path), help="INT8 ranges; calibrated where absent.")
+@click.option("--table", "table_file", type=click.Path(path_type=Path), help="INT8 ranges; calibrated by default.")
 @click.option("--target", type=click.Choice(TARGETS), help="What INT8 is for: its form differs. The precision's usual one otherwise.")
 @click.option("--weight-bits", type=click.Choice(["7", "8"]), help="INT8 weights; 7 for cpu and 8 for tensorrt otherwise.")
 @root_option

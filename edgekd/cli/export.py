@@ -11,7 +11,7 @@ from edgekd.export.precision import PRECISIONS, TARGETS
 from edgekd_runtime.errors import UsageError
 
 model_options = option_group(
-    click.option("--imgsz", metavar="HxW", help="Network input; the recipe's where absent."),
+    click.option("--imgsz", metavar="HxW", help="Network input; the recipe's by default."),
     click.option("--output", type=click.Choice(["classes", "logits"]), default="classes", show_default=True, help="Class map or scores."),
     click.option(
         "--max-batch",
@@ -32,7 +32,7 @@ precision_options = option_group(
     click.option("--max-miou-drop", type=Number(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
     click.option("--sensitivity", is_flag=True, help="Try each layer alone, too, and print what it costs; kept as sensitivity.json."),
     click.option("--min-half-agreement", type=Number(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
-    click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all where absent."),
+    click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all by default."),
     click.option("--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Training images to calibrate on."),
     click.option("--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images."),
     click.option("--calib-method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse."),
@@ -52,7 +52,7 @@ precision_options = option_group(
 )
 engine_options = option_group(
     click.option("--trt", is_flag=True, help="Build a TensorRT engine of each precision too."),
-    click.option("--family", type=click.Choice(["tensorrt", "tensorrt-rtx"]), help="Which TensorRT; the one installed where absent."),
+    click.option("--family", type=click.Choice(["tensorrt", "tensorrt-rtx"]), help="Which TensorRT; the one installed by default."),
     click.option(
         "--workspace", type=click.IntRange(min=0), default=0, metavar="MiB", help="Memory a tactic may use; 0 = TensorRT's default."
     ),
@@ -60,7 +60,7 @@ engine_options = option_group(
     click.option(
         "--timing-cache",
         type=click.Path(path_type=Path),
-        help="A .timing file of measured tactics; the device's own where absent.",
+        help="A .timing file of measured tactics; the device's own by default.",
     ),
     click.option("--dla-core", type=click.IntRange(min=0), help="DLA core of a Jetson."),
     click.option("--version-compatible", is_flag=True, help="For later TensorRT versions too."),
@@ -71,7 +71,7 @@ engine_options = option_group(
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder that gets a folder for each precision; RUN/export where absent.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder that gets a folder for each precision; RUN/export by default.")
 @model_options
 @parity_options
 @precision_options

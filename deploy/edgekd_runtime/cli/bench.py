@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
     parser.add_argument(
-        "--backend", action="append", default=[], choices=BACKENDS, help="may be repeated; all that are installed and suit where absent"
+        "--backend", action="append", default=[], choices=BACKENDS, help="may be repeated; all that are installed and suit by default"
     )
     parser.add_argument("--threads", action="append", type=at_least(0), help="CPU threads; 0 = the backend's default; may be repeated")
     parser.add_argument("--batch", action="append", type=at_least(1), help="images a call; may be repeated")

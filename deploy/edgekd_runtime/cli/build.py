@@ -20,11 +20,11 @@ HELP = "a TensorRT engine from each model.onnx"
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
-    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after it, where absent")
+    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after it, by default")
     parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--workspace", type=at_least(0), default=0, metavar="MiB")
     parser.add_argument("--level", type=int, default=3, choices=range(6))
-    parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, where absent")
+    parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, by default")
     parser.add_argument("--max-batch", type=at_least(1), default=1)
     parser.add_argument("--dla-core", type=at_least(0))
     parser.add_argument("--version-compatible", action="store_true")

@@ -27,7 +27,7 @@ SOURCES = (
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     parser.add_argument("video", help=SOURCES)
-    named = " or its name in the bundle, e.g. int8; the engine built last, else fp32, where absent" if bundle else ""
+    named = " or its name in the bundle, e.g. int8; the engine built last, else fp32, by default" if bundle else ""
     parser.add_argument("--model", required=bundle is None, help=f"model file{named}")
     parser.add_argument("--compare", metavar="MODEL", help="a second one, drawn beside the first")
     parser.add_argument("--out", type=Path, help=f"video to write: {', '.join(SUFFIXES)}")

@@ -14,7 +14,7 @@ def models_argument(parser: argparse.ArgumentParser, bundle: Bundle | None) -> N
     if bundle is None:
         parser.add_argument("models", nargs="+", type=Path)
     else:
-        parser.add_argument("models", nargs="*", type=Path, default=[bundle.models], help="the bundled ones where absent")
+        parser.add_argument("models", nargs="*", type=Path, default=[bundle.models], help="the bundled ones by default")
 
 
 def between(least: float, most: float, inside: bool = False) -> Callable[[str], float]:
