@@ -55,7 +55,7 @@ def test_the_whole_chain(tmp_path, tiny_file, edgekd):
     edgekd("bench", tmp_path / "student/best.safetensors", model, *both)
     document = json.loads((tmp_path / "both.json").read_text())
     other = copy.deepcopy(document["measurements"][1])
-    other["artifact"]["sha256"] = "of another file"
+    other["artifact"]["sha256"] = "0" * 64
     other["path"] = str(write_model(tmp_path / "other", name="another"))
     document["measurements"].append(other)
     (tmp_path / "both.json").write_text(json.dumps(document))
@@ -85,7 +85,7 @@ def test_calibration_and_inspection(run, edgekd):
     assert f"--calib-table {table}" in said.stderr
     shown = json.loads(edgekd("calib", "show", table, "--json").stdout)
     assert shown["method"] == "mse" and len(shown["images"]) == 4 and all(scale > 0 for scale in shown["scales"].values())
-    assert "largest" in edgekd("calib", "show", table).stdout
+    assert "highest" in edgekd("calib", "show", table).stdout
     edgekd("export", run, "--precision", "int8", "--calib-table", table, "--calib-images", 2, "--parity-images", 2)
     found = json.loads(edgekd("inspect", run / "export/int8/model.onnx", "--json").stdout)
     assert found["graph"]["precisions"]["int8"] > 10 and found["graph"]["tensorrt"] == [] and found["sidecar"]["precision"] == "int8"
@@ -126,8 +126,8 @@ BAD = {
     "a missing video": (1, ["demo", "{tmp}/a.mp4", "--model", "{model}", "--out", "{tmp}/o.mp4"], "No video at"),
     "no video": (1, ["demo", "{tiny}", "--model", "{model}", "--out", "{tmp}/o.mp4"], "can't be opened as a video"),
     "an unknown video form": (1, ["demo", "{video}", "--model", "{model}", "--out", "{tmp}/o.gif"], "use one of .mp4"),
-    "an unknown backend": (2, ["bench", "{model}", "--backend", "tensorflow"], "choose one of onnxruntime-cpu"),
-    "no GPU": (3, ["bench", "{model}", "--backend", "onnxruntime-cuda"], "pip install onnxruntime-gpu"),
+    "an unknown backend": (2, ["bench", "{model}", "--backend", "tensorflow"], "did you mean 'tensorrt'"),
+    "no GPU": (3, ["bench", "{model}", "--backend", "onnxruntime-cuda"], "pip install 'onnxruntime-gpu"),
     "no GPU to train on": (3, ["train", "--recipe", "{tiny}", "--set", "train.accelerator=cuda"], "sees no GPU"),
     "no results": (1, ["report", "{tmp}/none.json"], "Can't read"),
     "data of no pictures": (2, ["report", "{other}", "--data-root", "."], "--data-root is for --samples"),

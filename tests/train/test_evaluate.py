@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from functools import partial
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,8 +23,7 @@ C = 4
 class Pointwise(nn.Module):
     """Logits that depend on the pixel's own colour only."""
 
-    num_classes, in_channels = C, 3
-    backbone = SimpleNamespace(levels=SimpleNamespace(strides=(1,)))
+    num_classes, in_channels, multiple = C, 3, 1
 
     def __init__(self) -> None:
         super().__init__()
