@@ -29,7 +29,7 @@ def command(results: tuple[Path, ...], out: Path, picture: Path | None, samples:
     if data_root is not None and samples is None:
         raise UsageError("--data-root is for --samples; the figures need no data.")
     measured = [one for path in results for one in load_results(path)]
-    shown = _samples(measured, samples, data_root) if samples else ()
+    shown = _samples(measured, samples, data_root) if samples and measured else ()  # of none, the page says so
     write_report(measured, out, samples=shown, title=title)
     if picture is not None:
         write_picture(measured, picture)

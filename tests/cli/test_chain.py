@@ -86,8 +86,11 @@ def test_calibration_and_inspection(run, edgekd):
     shown = json.loads(edgekd("calib", "show", table, "--json").stdout)
     assert shown["method"] == "mse" and len(shown["images"]) == 4 and all(scale > 0 for scale in shown["scales"].values())
     assert "highest" in edgekd("calib", "show", table).stdout
-    edgekd("export", run, "--precision", "int8", "--calib-table", table, "--calib-images", 2, "--parity-images", 2)
-    found = json.loads(edgekd("inspect", run / "export/int8/model.onnx", "--json").stdout)
+    both = ["--precision", "int8", "--target", "cpu,tensorrt"]
+    edgekd("export", run, *both, "--calib-table", table, "--calib-images", 2, "--parity-images", 2)
+    of_cpu = json.loads(edgekd("inspect", run / "export/int8/model.onnx", "--json").stdout)
+    assert of_cpu["graph"]["tensorrt"] != [] and of_cpu["sidecar"]["target"] == "cpu"
+    found = json.loads(edgekd("inspect", run / "export/int8-trt-source/model.onnx", "--json").stdout)
     assert found["graph"]["precisions"]["int8"] > 10 and found["graph"]["tensorrt"] == [] and found["sidecar"]["precision"] == "int8"
     assert "INT8 coverage" in edgekd("inspect", run / "export/int8/model.onnx", "--layers").stdout
     layers = json.loads(edgekd("calib", "sensitivity", run, "--table", table, "--images", 2, "--json").stdout)
