@@ -41,7 +41,8 @@ CAN_BE_MISSING = (
     "no headers of ONNX Runtime",
 )
 """Reasons for which a test may skip where CI runs the whole suite: it has no GPU, the environment without PyTorch has a run of its own,
-trackers are large, and packages of other processors come over the network. Whatever else can be had there is installed by `.ci/run`, so a test that skips for want of it fails the run."""
+trackers are large, and packages of other processors come over the network. Whatever else can be had there is installed by `.ci/run`, so a
+test that skips for want of it fails the run."""
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
