@@ -10,6 +10,7 @@ from pathlib import Path
 def run_module(module: str, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """Run ``python -m module`` with what it says captured; it finds this package also where it lies in a bundle."""
     package = str(Path(__file__).parents[1])  # of a bundle, the zip file
-    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # behind what is set: an installed package lies among all the others, which would hide what stands before them
+    paths = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), package])
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": paths})

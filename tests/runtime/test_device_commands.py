@@ -32,8 +32,8 @@ def folder(tmp_path_factory):
 
 
 def device(*arguments, code=0):
-    program = BLOCKER.format(forbidden=f"{HOST} onnx onnxscript onnxslim edgekd_calib".split(), modules=["edgekd_runtime.__main__"])
-    program += "\nsys.exit(sys.modules['edgekd_runtime.__main__'].main(sys.argv[1:]))"
+    program = BLOCKER.format(forbidden=f"{HOST} onnx onnxscript onnxslim edgekd_calib".split(), modules=["edgekd_runtime.cli"])
+    program += "\nsys.exit(sys.modules['edgekd_runtime.cli'].main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, *(str(argument) for argument in arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "deploy", check=False)
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
