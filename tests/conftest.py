@@ -39,6 +39,7 @@ CAN_BE_MISSING = (
     "could not import 'mlflow'",
     "can't be emulated",
     "no headers of ONNX Runtime",
+    "no telemetry to switch off",
 )
 """Reasons for which a test may skip where CI runs the whole suite: it has no GPU, the environment without PyTorch has a run of its own,
 trackers are large, and packages of other processors come over the network. Whatever else can be had there is installed by `.ci/run`, so a
