@@ -29,13 +29,11 @@ def teacher(tmp_path_factory):
     return folder
 
 
-LONG = {"cwd-whole"}  # four terms, whose published weights are for 40,000 steps: in 60 of them the task is hardly learnt
-NAMES = {str(piece): name for name, piece in METHODS.items()}.values()
 CUDA = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
 
 @pytest.mark.parametrize(("accelerator", "precision"), [("cpu", "32"), pytest.param("cuda", "bf16", marks=CUDA)])
-@pytest.mark.parametrize("method", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES])
+@pytest.mark.parametrize("method", {str(piece): name for name, piece in METHODS.items()}.values())
 def test_a_method_trains(method, accelerator, precision, teacher, tmp_path):
     piece = deepcopy(method_recipe(method))
     for transfer in piece["transfer"]:
