@@ -40,7 +40,7 @@ def test_one_broken_model_is_told_and_the_other_is_saved(models, tmp_path, edgek
 
 def test_a_sidecar_that_is_gone_stops_no_other(models, edgekd):
     (models / "one/model.json").unlink()
-    assert "Not measured: Can't read" in edgekd("bench", models, *QUICK, code=1).stderr
+    assert "Not measured: No " in edgekd("bench", models, *QUICK, code=1).stderr
     (models / "two/model.json").unlink()
     assert "Error: Can't read" in edgekd("bench", models, *QUICK, code=1).stderr
 

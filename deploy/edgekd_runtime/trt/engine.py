@@ -83,7 +83,7 @@ def write_engine(onnx_file: Path, out: Path, family: str, options: BuildOptions,
             "built_from": str(onnx_file.resolve()),
             "options": asdict(options) | {"timing_cache": str(options.timing_cache or "")},
             "layers": layers,
-            "notes": notes,
+            "notes": list(notes),
         },
     )
     artifact.save(out)
