@@ -42,7 +42,7 @@ def test_a_sidecar_that_is_gone_stops_no_other(models, edgekd):
     (models / "one/model.json").unlink()
     assert "Not measured: No " in edgekd("bench", models, *QUICK, code=1).stderr
     (models / "two/model.json").unlink()
-    assert "Error: Can't read" in edgekd("bench", models, *QUICK, code=1).stderr
+    assert "model.json; a file of somebody else" in edgekd("bench", models, *QUICK, code=1).stderr
 
 
 def test_a_latency_over_its_budget_is_4_after_everything_was_saved(models, tmp_path, edgekd):
