@@ -5,22 +5,57 @@ import io
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater
+from onnxruntime.quantization.calibrate import EntropyCalibrater, HistogramCollector, MinMaxCalibrater, PercentileCalibrater
 
 from edgekd_calib.graph import Image, require_size
 from edgekd_runtime.errors import EdgeKDError
 
 LEVELS = 127
 """Positive levels of a symmetric int8."""
+BINS = 2048
+"""Of a histogram of magnitudes."""
 
 
-class MSECalibrater(PercentileCalibrater):
+class MagnitudeCollector(HistogramCollector):
+    """Histograms of magnitudes from 0 on, whose bins double in width as larger values come.
+
+    ONNX Runtime's own begin at the first image's smallest magnitude and grow bin by bin: an activation that is constant has no bins there,
+    and one that is nearly so costs millions of them at the next image.
+    """
+
+    def collect_absolute_value(self, name_to_arr: dict[str, list[NDArray[Any]]]) -> None:
+        for name, arrays in name_to_arr.items():
+            values = np.concatenate([array.ravel() for array in arrays])
+            magnitudes = np.absolute(values[np.isfinite(values)])  # others are told of by the extremes
+            top = magnitudes.max(initial=np.finfo(np.float32).tiny)
+            counts, edges, low, high = self.histogram_dict.get(name) or (0, np.linspace(0, top, self.num_bins + 1), np.inf, -np.inf)
+            while edges[-1] < top:
+                counts, edges = np.append(counts.reshape(-1, 2).sum(1), np.zeros(self.num_bins // 2, int)), 2 * edges
+            counts = counts + np.histogram(magnitudes, edges)[0]
+            self.histogram_dict[name] = (counts, edges.astype(np.float32), np.minimum(low, values.min()), np.maximum(high, values.max()))
+
+
+class MagnitudeCalibrater(PercentileCalibrater):
+    """A percentile of the magnitudes."""
+
+    def __init__(self, *args: Any, percentile: float = 99.99) -> None:
+        super().__init__(*args, symmetric=True, num_bins=BINS, percentile=percentile)
+        self.collector = self.histograms(percentile)
+
+    @staticmethod
+    def histograms(percentile: float) -> MagnitudeCollector:
+        """An empty collector."""
+        return MagnitudeCollector("percentile", True, BINS, None, percentile, "same")
+
+
+class MSECalibrater(MagnitudeCalibrater):
     """The clipping value with the least expected squared error, from the histogram of magnitudes."""
 
     def compute_data(self) -> dict[str, float]:
@@ -49,8 +84,8 @@ Range = tuple[float, float]
 """Lowest and highest value that INT8 should still represent."""
 METHODS: dict[str, Callable[..., Any]] = {
     "minmax": MinMaxCalibrater,
-    "percentile": lambda *args, **options: PercentileCalibrater(*args, percentile=99.99, **options),
-    "entropy": EntropyCalibrater,
+    "percentile": MagnitudeCalibrater,
+    "entropy": partial(EntropyCalibrater, symmetric=True),
     "mse": MSECalibrater,
 }
 
@@ -78,8 +113,7 @@ def tensor_ranges(
     ):
         source = Path(folder, "model.onnx")
         onnx.save(model, source)
-        options = {"symmetric": method != "minmax"} | ({"num_bins": 2048} if method in ("percentile", "mse") else {})
-        calibrater = METHODS[method](str(source), list(op_types), str(Path(folder, "augmented.onnx")), **options)
+        calibrater = METHODS[method](str(source), list(op_types), str(Path(folder, "augmented.onnx")))
         calibrater.augment_graph()
         calibrater.create_inference_session()
         for done, image in enumerate(images, 1):

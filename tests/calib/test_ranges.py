@@ -5,7 +5,7 @@ import pytest
 
 from edgekd_calib.forms import CALIBRATED
 from edgekd_calib.graph import run_graph
-from edgekd_calib.ranges import METHODS, least_squares_range, tensor_ranges
+from edgekd_calib.ranges import METHODS, MagnitudeCalibrater, least_squares_range, tensor_ranges
 from edgekd_calib.table import CalibrationTable, load_table
 from edgekd_runtime.errors import EdgeKDError
 from tests.calib.conftest import FLOAT, make_graph, noise
@@ -88,3 +88,30 @@ def test_what_is_no_table_is_told(tmp_path, content):
     (tmp_path / "table.json").write_text(content)
     with pytest.raises(EdgeKDError, match=r"table\.json"):
         load_table(tmp_path / "table.json")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_activation_and_one_that_grows_a_billion_times_have_ranges(method):
+    """Images of one colour through a 1x1 convolution: nothing varies in the first, and the next is far outside its histogram."""
+    weights = {"w": np.full((2, 3, 1, 1), 0.1, np.float32)}
+    nodes = [(("Cast", ["image"], ["f"]), {"to": FLOAT}), (("Mul", ["f", "tiny"], ["g"]), {}), (("Conv", ["g", "w"], ["y"]), {})]
+    weights["tiny"] = np.float32(1e-9).reshape(1)
+    model = make_graph(nodes, {"image": (2, (1, 3, 4, 4))}, {"y": (FLOAT, (1, 2, 4, 4))}, weights)
+    flat = [np.full((1, 3, 4, 4), value, np.uint8) for value in (200, 0, 1, 255)]
+    low, high = tensor_ranges(model, flat, method, CALIBRATED)["y"]
+    assert low == 0 and high == pytest.approx(0.3 * 255e-9, rel=0.3)
+
+
+def test_magnitudes_are_counted_as_numpy_counts_them():
+    rng = np.random.default_rng(0)
+    parts = [rng.standard_normal(1000).astype(np.float32) * factor for factor in (1, 0.1, 7)]
+    collector = MagnitudeCalibrater.histograms(99.99)
+    for part in parts:
+        collector.collect({"x": [part]})
+    counts, edges, low, high = collector.histogram_dict["x"]
+    everything = np.concatenate(parts)
+    assert edges[0] == 0 and len(counts) == 2048 and counts.sum() == 3000
+    expected = np.histogram(np.abs(everything), edges)[0]
+    assert np.abs(counts - expected).sum() <= 4  # a value on an edge, in float32
+    assert edges[1024] < np.abs(everything).max() <= edges[-1]
+    assert (low, high) == (everything.min(), everything.max())

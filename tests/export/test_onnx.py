@@ -84,7 +84,7 @@ def test_a_file_that_is_not_the_described_one_is_refused(run):
     document = json.loads((out / "model.json").read_text())
     del document["classes"]
     (out / "model.json").write_text(json.dumps(document))
-    with pytest.raises(EdgeKDError, match=r"model\.json is incomplete"):
+    with pytest.raises(EdgeKDError, match=r"model\.json: classes is missing"):
         open_session(out / "model.onnx")
 
 
