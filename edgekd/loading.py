@@ -1,6 +1,5 @@
 """Reading and writing recipes: YAML in, one clear sentence out when something is wrong."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from edgekd.bounded_yaml import parse_yaml
 from edgekd.config import Recipe
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.files import require_file
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.trust import name_by_user
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -19,12 +19,6 @@ RECIPE_FILE = "recipe.yaml"
 """The resolved recipe in a run folder."""
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The runtime's tests run without PyTorch and edgekd, so each fixture imports what
 
 import contextlib
 import os
+import traceback
 from pathlib import Path
 
 import cv2
@@ -126,7 +127,7 @@ def edgekd():
     def run(*arguments: object, code: int = 0):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         unexpected = result.exception if not isinstance(result.exception, SystemExit) else None
-        assert unexpected is None, repr(unexpected)
+        assert unexpected is None, "".join(traceback.format_exception(unexpected))
         assert result.exit_code == code, result.output
         return result
 

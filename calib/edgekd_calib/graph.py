@@ -1,5 +1,6 @@
 """What every rewrite of an ONNX graph asks of it, and the one way to run it here."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,28 +8,49 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import external_data_helper
 
 from edgekd_runtime.errors import EdgeKDError, MissingError
+from edgekd_runtime.external import external_files
+from edgekd_runtime.files import sha256
 
 Image = NDArray[np.uint8]
 """A network input, uint8 1×H×W×3."""
 
 
 def load_graph(file: Path) -> Any:
-    """Read an ONNX file.
+    """Read an ONNX file, and the weights that it keeps in files beside it.
 
     Raises:
-        EdgeKDError: If it is missing or no ONNX file.
+        EdgeKDError: If it is missing or no ONNX file, or such a file is missing or lies elsewhere.
     """
     try:
-        model = onnx.load(file)
+        model = onnx.load(file, load_external_data=False)
     except OSError as error:
         raise EdgeKDError(f"Can't read {file}: {error.strerror}.") from error
     except Exception as error:  # protobuf's own class, which differs between its versions
         raise EdgeKDError(f"{file} is no ONNX file, or is cut short; export it again.") from error
     if not model.graph.node:
         raise EdgeKDError(f"{file} is no ONNX file, or is cut short; export it again.")
+    try:
+        external_data_helper.load_external_data_for_model(model, str(Path(file).resolve().parent))
+    except Exception as error:  # of the file system, or the checker's own class
+        told = (str(error).strip() or repr(error)).splitlines()[0].rstrip(".")
+        raise EdgeKDError(f"{file} keeps weights in another file, which can't be read ({told}); put that beside it.") from error
     return model
+
+
+def graph_digest(file: Path) -> str:
+    """SHA-256 of an ONNX file, or, where it keeps weights in files beside it, of all their digests.
+
+    Raises:
+        EdgeKDError: If one is missing.
+    """
+    others = external_files(file)
+    if not others:
+        return sha256(file)
+    whole = "".join(sha256(one) for one in (file, *(file.parent / name for name in others)))
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def producers(graph: Any) -> dict[str, Any]:

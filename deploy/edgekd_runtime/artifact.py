@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypedDict
 
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.external import external_files
 from edgekd_runtime.files import read_json, sha256, write_json
 from edgekd_runtime.typed import NAN, Facts, Matches, Within, typed
 
@@ -176,12 +177,17 @@ def only_model(path: str | Path) -> Path:
 
 
 def load_artifact(model_file: Path) -> Artifact:
-    """The sidecar of `model_file`, after checking that the file is the one it describes.
+    """The sidecar of `model_file`, after checking that the file is the one it describes, and that nothing beside it belongs to it.
 
     Raises:
-        EdgeKDError: If the sidecar is missing or the file's hash differs.
+        EdgeKDError: If the sidecar is missing, the file's hash differs, or it keeps weights in files that no hash covers.
     """
     artifact = Artifact.load(model_file.parent)
     if sha256(model_file) != artifact.sha256:
         raise EdgeKDError(f"{model_file} is not the file that {model_file.parent / SIDECAR} describes; run `edgekd export` again.")
+    if others := external_files(model_file) if model_file.suffix == ".onnx" else []:
+        raise EdgeKDError(
+            f"{model_file} keeps weights in another file, {others[0]!a}, which the hash in its sidecar does not cover; "
+            "write it whole: `edgekd adopt NET.ONNX` does."
+        )
     return artifact

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd_runtime.errors import MissingError, UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.trust import is_known, require_own, require_trust
 
 
@@ -78,8 +79,6 @@ def look_up(name: str, registry: Mapping[str, Any], what: str, lists: str) -> An
         return registry[name]
     if is_reference(name):
         return load_reference(name)
-    import difflib
-
-    close = difflib.get_close_matches(name, list(registry), n=1, cutoff=0.5)
-    near = f"; did you mean {close[0]!r}?" if close else ""
-    raise UsageError(f"Unknown {what} {name!r}{near}; `{lists}` lists them, and package.module:Name names one of your own.")
+    raise UsageError(
+        f"Unknown {what} {name!r}{nearest(name, registry)}; `{lists}` lists them, and package.module:Name names one of your own."
+    )

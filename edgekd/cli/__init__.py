@@ -11,6 +11,7 @@ import click
 
 from edgekd_runtime import __version__
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.signals import ended_as_by_ctrl_c
 from edgekd_runtime.trt import host_code
 from edgekd_runtime.trust import SWITCH, name_by_user, trust_all
@@ -67,11 +68,8 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
-
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], VERBS, n=1)
-            ctx.fail(f"No command {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else " `edgekd --help` lists them."))
+            ctx.fail(f"No command {args[0]!r}{nearest(args[0], VERBS) or '; `edgekd --help` lists them.'}")
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:

@@ -30,10 +30,10 @@ def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_
     """Find the INT8 ranges of RUN's FP32 export on its own training images."""
     from edgekd.data import open_training
     from edgekd.export.calibration import calibrate, calibration_set, exported_fp32
-    from edgekd.loading import nearest
     from edgekd.parts import moved
     from edgekd.runs import Run, open_run
     from edgekd_calib.ranges import METHODS
+    from edgekd_runtime.nearest import nearest
 
     if method not in METHODS:
         raise UsageError(f"--method has no {method!r}, it takes {', '.join(METHODS)}{nearest(method, METHODS)}")

@@ -139,8 +139,8 @@ def plan_from(options: dict[str, Any]) -> Any:
     from edgekd.export.judge import Budget
     from edgekd.export.parity import ParityLimits
     from edgekd.export.plan import Calibration, ExportPlan
-    from edgekd.loading import nearest
     from edgekd_calib.ranges import METHODS
+    from edgekd_runtime.nearest import nearest
     from edgekd_runtime.trt.build import BuildOptions
 
     precisions, targets = (tuple(options[name].split(",")) for name in ("precision", "target"))

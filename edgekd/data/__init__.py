@@ -7,8 +7,8 @@ from typing import Any
 from edgekd.config import Recipe
 from edgekd.data.layout import Layout, Sample
 from edgekd.data.part import Part
-from edgekd.loading import nearest
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.plugins import load_own, look_up
 
 LAYOUTS = {

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from edgekd.loading import nearest
 from edgekd.models import SegOutput
 from edgekd_runtime.classes import IGNORE
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 
 Given = Mapping[str, str | int | list[str | int] | None]
 """Student class → teacher class or classes, by name or number; null = none."""

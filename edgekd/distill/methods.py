@@ -3,8 +3,8 @@
 from typing import Any
 
 from edgekd.distill.registry import TRANSFERS
-from edgekd.loading import nearest
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.plugins import is_reference
 
 _PD = {"method": "pd"}

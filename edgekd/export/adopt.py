@@ -17,7 +17,7 @@ from edgekd.data import Layout
 from edgekd.distill.resize import upsample
 from edgekd.export.folder import whole_folder
 from edgekd.export.parity import Parity, ParityLimits, choose_images
-from edgekd_calib.graph import Image, load_graph, onnxruntime_version, run_graph, scores_tensor
+from edgekd_calib.graph import Image, graph_digest, load_graph, onnxruntime_version, run_graph, scores_tensor
 from edgekd_runtime import __version__
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -65,11 +65,12 @@ def adopt(foreign: Foreign, layout: Layout, data: dict[str, Any], out: Path, *, 
         GateError: If the two disagree.
     """
     original = _fixed(foreign)
-    name = foreign.output or original.graph.output[0].name
+    name = original.graph.output[0].name
     scores = _shape(original, name)
-    if scores and len(scores) == 4 and scores[1] != len(layout.classes):
+    classes = _classes(original, scores)
+    if classes not in (0, len(layout.classes)):
         raise UsageError(
-            f"{foreign.file} gives {scores[1]} classes but the data has {len(layout.classes)}; name the data set that it is for."
+            f"{foreign.file} gives {classes} classes but the data has {len(layout.classes)}; name the data set that it is for."
         )
     model = _adopted(original, foreign, name, len(scores or ()))
     with whole_folder(out) as folder:
@@ -78,7 +79,7 @@ def adopt(foreign: Foreign, layout: Layout, data: dict[str, Any], out: Path, *, 
         onnx.save(model, file)
         with progress("parity") as update:
             chosen = [fit(layout.read(index).image, foreign.size)[None] for index in choose_images(layout, images)]
-            parity = _parity(original, model, foreign, name, chosen, update)
+            parity = _parity(original, model, foreign, len(layout.classes), chosen, update)
         artifact = Artifact(
             name=f"{foreign.file.stem} fp32",
             model=foreign.file.stem,
@@ -91,7 +92,7 @@ def adopt(foreign: Foreign, layout: Layout, data: dict[str, Any], out: Path, *, 
             std=tuple(foreign.std),
             opset=OPSET,
             sha256=sha256(file),
-            source_sha256=sha256(foreign.file),
+            source_sha256=graph_digest(foreign.file),
             data=data,
             parity=asdict(parity),
             versions={"edgekd": __version__, "onnx": onnx.__version__, "onnxslim": onnxslim.__version__},
@@ -109,6 +110,7 @@ def _fixed(foreign: Foreign) -> Any:
         EdgeKDError: If it can't be brought to our opset.
     """
     model = load_graph(foreign.file)
+    _give(model, foreign.output or model.graph.output[0].name)
     entries = [item for item in model.graph.input if item.name not in {constant.name for constant in model.graph.initializer}]
     if len(entries) != 1:
         raise UsageError(f"{foreign.file} takes {len(entries)} inputs; only networks that take one batch of images can be adopted.")
@@ -139,19 +141,36 @@ def _fixed(foreign: Foreign) -> Any:
     return model
 
 
-def _shape(model: Any, name: str) -> list[int] | None:
-    """Of a tensor, 0 where it is unknown.
+def _give(model: Any, name: str) -> None:
+    """Make a tensor the only output, so that no simplifier renames it or folds it away.
 
     Raises:
         UsageError: If there is no such tensor.
     """
-    graph = model.graph
-    for item in [*graph.output, *graph.value_info]:
-        if item.name == name:
+    outputs = model.graph.output
+    if not any(name in node.output for node in model.graph.node):
+        raise UsageError(f"The file has no tensor {name!r}; its outputs are {', '.join(item.name for item in outputs)}.")
+    given = next((item for item in outputs if item.name == name), onnx.ValueInfoProto(name=name))
+    del outputs[:]
+    outputs.append(given)
+
+
+def _shape(model: Any, name: str) -> list[int] | None:
+    """Of a tensor, 0 where it is unknown; None if nothing is known of it."""
+    for item in [*model.graph.output, *model.graph.value_info]:
+        if item.name == name and item.type.HasField("tensor_type"):
             return [dim.dim_value for dim in item.type.tensor_type.shape.dim]
-    if any(name in node.output for node in graph.node):
-        return None
-    raise UsageError(f"The file has no tensor {name!r}; its outputs are {', '.join(item.name for item in graph.output)}.")
+    return None
+
+
+def _classes(model: Any, given: list[int] | None) -> int:
+    """How many classes its output tells apart, 0 if the graph does not say: channels of scores, or of what a class map is the argmax of."""
+    if given and len(given) == 4:
+        return given[1]
+    argmax = next((node for node in model.graph.node if node.op_type == "ArgMax"), None)
+    scores = _shape(model, argmax.input[0]) if argmax is not None else None
+    axis = next((item.i for item in argmax.attribute if item.name == "axis"), 0) if argmax is not None else 0
+    return scores[axis] if scores and len(scores) == 4 else 0
 
 
 def _adopted(original: Any, foreign: Foreign, name: str, rank: int) -> Any:
@@ -229,16 +248,25 @@ def _rename(graph: Any, old: str, new: str) -> str:
     return new
 
 
-def _parity(original: Any, model: Any, foreign: Foreign, name: str, images: list[Image], update: Update) -> Parity:
-    """Both on the same images; the original's input is prepared, and its scores resized, outside the graph."""
-    inner = scores_tensor(model.graph)
+def _parity(original: Any, model: Any, foreign: Foreign, classes: int, images: list[Image], update: Update) -> Parity:
+    """Both on the same images; the original's input is prepared, and its scores resized, outside the graph.
+
+    Raises:
+        UsageError: If the original's class map holds a class that the data has not.
+    """
+    name, inner = original.graph.output[0].name, scores_tensor(model.graph)
     agree, errors = [], []
-    for done, (image, (classes, scores)) in enumerate(zip(images, run_graph(model, images, [OUTPUT, inner]), strict=True), 1):
+    for done, (image, (found, scores)) in enumerate(zip(images, run_graph(model, images, [OUTPUT, inner]), strict=True), 1):
         expected = _expected(original, foreign, name, image)
+        if expected.ndim == 3 and not 0 <= expected.min() <= expected.max() < classes:
+            highest = int(expected.max())
+            raise UsageError(
+                f"{foreign.file} gives the class {highest} but the data has {classes}, from 0 on; name the data set that it is for."
+            )
         if expected.ndim == 4:
             errors.append(float(np.abs(scores - expected).max() / np.abs(expected).max()))
             expected = expected.argmax(1)
-        agree.append(float((classes == expected).mean()))
+        agree.append(float((found == expected).mean()))
         update(done, len(images))
     return Parity(len(images), float(np.mean(agree)), max(errors, default=0.0), f"onnxruntime {onnxruntime_version()} CPU")
 

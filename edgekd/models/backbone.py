@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import edgekd.models.stdc  # noqa: F401  (registers its models with timm)
-from edgekd.loading import nearest
 from edgekd.models.heads import Levels
 from edgekd.models.pyramid import STRIDES, SimplePyramid
 from edgekd.models.weights import read_weights
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.plugins import is_reference, load_reference
 
 PARALLEL: dict[str, dict[str, Any]] = {"hrnet": {"feature_location": "", "out_indices": (1, 2, 3, 4)}}

@@ -1,13 +1,13 @@
 """A network from its recipe."""
 
 from edgekd.config import ModelRecipe
-from edgekd.loading import nearest
 from edgekd.models.heads import HEADS
 from edgekd.models.network import Network
 from edgekd.models.networks import NETWORKS
 from edgekd.models.segmenter import Segmenter, head_of
 from edgekd.models.sources import SOURCES, source_of
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 
 
 def build_network(recipe: ModelRecipe, num_classes: int | None, in_channels: int = 3, *, pretrained: bool = True) -> Network:

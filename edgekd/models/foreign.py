@@ -13,6 +13,7 @@ from edgekd.config import ModelRecipe
 from edgekd.models.backbone import IMAGENET_MEAN, IMAGENET_STD, widen_input
 from edgekd.models.network import Gift, Network, SegOutput
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 
 LOGITS = ("out", "logits")
 """Keys that hold the logits where the recipe names none: torchvision's and transformers'."""
@@ -241,22 +242,27 @@ def _item(output: Any, key: str) -> Any:
 
 
 def _auxiliary(output: Any, recipe: ModelRecipe) -> Tensor | None:
-    """Logits of an auxiliary head: under the recipe's key, or torchvision's."""
-    if isinstance(output, Tensor):
-        return None
-    found = _item(output, recipe.auxiliary_logits or "aux")
-    return found if isinstance(found, Tensor) else None
+    """Logits of an auxiliary head: under the recipe's key, or torchvision's where there is one.
+
+    Raises:
+        UsageError: If there are none under the recipe's key.
+    """
+    key = recipe.auxiliary_logits
+    found = None if isinstance(output, Tensor) else _item(output, key or "aux")
+    if isinstance(found, Tensor) and found.ndim == 4:
+        return found
+    if key is not None:
+        keys = output if isinstance(output, Mapping) else ()
+        raise UsageError(f"{recipe.name} returns no logits B×C×H×W under auxiliary_logits={key!r}{nearest(key, keys) or '; leave it out.'}")
+    return None
 
 
 def _submodule(module: nn.Module, name: str, of: str) -> nn.Module:
     try:
         return module.get_submodule(name)
     except AttributeError as error:
-        import difflib
-
         known = [each for each, _ in module.named_modules() if each]
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        raise UsageError(f"{of} has no module {name!r}" + (f"; did you mean {close[0]!r}?" if close else ".")) from error
+        raise UsageError(f"{of} has no module {name!r}{nearest(name, known, 0.3) or '.'}") from error
 
 
 def _require_pointwise(part: nn.Module, recipe: ModelRecipe) -> None:

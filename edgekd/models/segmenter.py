@@ -9,12 +9,12 @@ from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
 from edgekd.config import ModelRecipe
-from edgekd.loading import nearest
 from edgekd.models.backbone import Backbone, can_dilate
 from edgekd.models.heads import HEADS, Head
 from edgekd.models.heads.fcn import AuxiliaryHead
 from edgekd.models.network import Gift, Network, SegOutput
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.plugins import is_reference, load_reference
 
 DROPOUTS: dict[str, type[nn.Module]] = {"channels": nn.Dropout2d, "elements": nn.Dropout}

@@ -58,6 +58,54 @@ def test_a_coarse_class_map_is_refused_and_its_scores_are_taken(tmp_path, net, c
     edgekd("adopt", tmp_path / "map.onnx", *flags, "--scores", "scores")
 
 
+def test_scores_that_a_simplifier_would_fold_away_are_taken(tmp_path, net, camvid, edgekd):
+    """A copy between the scores and the output, which no simplifier leaves there."""
+    model = onnx.load(net)
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(onnx.helper.make_node("Identity", ["raw"], ["copied"]))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["copied"], ["scores"]))
+    onnx.save(model, tmp_path / "copied.onnx")
+    for number, name in enumerate(("raw", "copied")):
+        flags = ["--data-root", camvid, "--out", tmp_path / str(number), "--parity-images", 1]
+        edgekd("adopt", tmp_path / "copied.onnx", *PREPARED, *flags, "--scores", name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("argmax", "gives 11 classes but the data has 3"), ("opaque", "gives the class 9 but the data has 3")]
+)
+def test_a_class_map_of_other_classes_is_refused(kind, says, tmp_path, net, camvid, edgekd):
+    model = onnx.load(net)
+    made = {
+        "argmax": [onnx.helper.make_node("ArgMax", ["grown"], ["classes"], axis=1, keepdims=0)],
+        "opaque": [
+            onnx.helper.make_node("ReduceMax", ["grown", "axis"], ["most"], keepdims=0),
+            onnx.helper.make_node("Mul", ["most", "zero"], ["none"]),
+            onnx.helper.make_node("Add", ["none", "nine"], ["classes"]),
+        ],
+    }[kind]
+    model.graph.node.append(onnx.helper.make_node("Resize", ["scores", "", "twice"], ["grown"], mode="nearest"))
+    model.graph.node.extend(made)
+    values = {"twice": np.array([1, 1, 2, 2], np.float32), "axis": np.array([1]), "zero": np.float32(0), "nine": np.float32(9)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in values.items())
+    del model.graph.output[:]
+    model.graph.output.append(
+        onnx.helper.make_tensor_value_info("classes", onnx.TensorProto.INT64 if kind == "argmax" else onnx.TensorProto.FLOAT, None)
+    )
+    model.opset_import[0].version = 18
+    onnx.save(model, tmp_path / "map.onnx")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/dataset.yaml").write_text(
+        "names: [a, b, c]\nmapping: {0: 0, 1: 1, 2: 2, 3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, 9: 0, 10: 0, 11: 0}\n"
+    )
+    for split in ("train", "val"):
+        (tmp_path / "data" / split).mkdir()
+        (tmp_path / "data" / split / "images").symlink_to(camvid / split)
+        (tmp_path / "data" / split / "masks").symlink_to(camvid / f"{split}annot")
+    flags = ["--imgsz", "48x64", "--layout", "folder", "--data-root", tmp_path / "data", "--out", tmp_path / "a", "--parity-images", 1]
+    assert says in edgekd("adopt", tmp_path / "map.onnx", *flags, code=2).stderr
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

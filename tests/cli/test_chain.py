@@ -115,7 +115,7 @@ def test_flops_are_those_of_the_formula():
 
 
 BAD = {
-    "unknown verb": (2, ["trian"], "Did you mean 'train'"),
+    "unknown verb": (2, ["trian"], "did you mean 'train'"),
     "unknown recipe": (2, ["train", "--recipe", "camvit"], "did you mean 'camvid'"),
     "unknown recipe key": (2, ["train", "--recipe", "{tiny}", "--set", "train.stepz=1"], "did you mean 'steps'"),
     "unknown model": (2, ["train", "--recipe", "{tiny}", "--student", "deeplabv3-resnet19"], "Unknown backbone 'resnet19'"),

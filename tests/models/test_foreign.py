@@ -1,5 +1,7 @@
 """Networks from elsewhere, one by one: what is found out about them, and what is said when something is wrong."""
 
+import shutil
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -17,6 +19,7 @@ from edgekd.models.open import open_network
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from tests.models.own import Net
+from tests.runtime.models import DATA, write_model
 
 OWN = ModelRecipe(name="tests.models.own:Net", logits="scores", auxiliary_logits="side")
 
@@ -61,6 +64,7 @@ def test_a_fourth_channel_is_read():
         (ModelRecipe(name="tests.models.own:NotANetwork"), UsageError, r"not a torch\.nn\.Module"),
         (OWN.model_copy(update={"options": {"widht": 4}}), UsageError, "widht"),
         (OWN.model_copy(update={"logits": "out"}), UsageError, "scores, side"),
+        (OWN.model_copy(update={"auxiliary_logits": "sied"}), UsageError, "auxiliary_logits='sied'; did you mean 'side'"),
         (OWN.model_copy(update={"features": "dwon"}), UsageError, "did you mean 'down'"),
         (OWN.model_copy(update={"classifier": "up"}), UsageError, "up is no 1x1 convolution"),
         (OWN.model_copy(update={"features": "tokens"}), UsageError, "'tokens' gives is no map"),
@@ -111,6 +115,20 @@ def test_compiled_files_teach(plain, tmp_path):
                 build_network(recipe.model_copy(update={"trust": False}), 5)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     np.testing.assert_allclose(session.run(None, {"image": image[:1].numpy()})[0], module(image[:1]).detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_class_names_are_lent_by_a_sidecar_of_this_file_alone(tmp_path):
+    file = write_model(tmp_path)
+    assert build_network(ModelRecipe(name=str(file)), None).class_names == tuple("abcde")
+    shutil.copyfile(DATA / "any.onnx", tmp_path / "other.onnx")
+    assert build_network(ModelRecipe(name=str(tmp_path / "other.onnx")), None).class_names is None
+
+
+def test_a_training_state_is_no_torchscript_file(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("{}")
+    (tmp_path / "last.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match=rf"last\.pt is the training state of a run.*name the run, {tmp_path}"):
+        build_network(ModelRecipe(name=str(tmp_path / "last.pt")), 5)
 
 
 def test_a_network_of_one_size_sees_the_image_resized(plain, tmp_path):

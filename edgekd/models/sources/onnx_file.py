@@ -12,6 +12,7 @@ from edgekd.models.sources.fixed import FixedInput
 from edgekd_calib.graph import load_graph, scores_tensor, with_outputs
 from edgekd_runtime.artifact import SIDECAR, Artifact
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.files import sha256
 
 
 def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretrained: bool) -> ForeignNetwork:
@@ -27,12 +28,18 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     if in_channels != 3:
         raise UsageError(f"{path} can't be shown the label; make a label-assisted teacher of another network.")
     call = OnnxCall(path, recipe.logits)
-    own = path.with_name(SIDECAR)
     if call.takes_bytes:  # normalisation is in the graph, so the network's own is none
         recipe = recipe.model_copy(update={"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)})
-    names = Artifact.load(path.parent).classes.names if own.is_file() else None
     shown = recipe.model_copy(update={"logits": None})
-    return ForeignNetwork(shown, FixedInput(call, call.batch, call.size), num_classes, class_names=names)
+    return ForeignNetwork(shown, FixedInput(call, call.batch, call.size), num_classes, class_names=_class_names(path))
+
+
+def _class_names(path: Path) -> tuple[str, ...] | None:
+    """Of the sidecar beside the file, if that is of this file and not of another in the folder."""
+    if not path.with_name(SIDECAR).is_file():
+        return None
+    about = Artifact.load(path.parent)
+    return about.classes.names if about.sha256 == sha256(path) else None
 
 
 class OnnxCall:

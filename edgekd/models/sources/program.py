@@ -7,6 +7,7 @@ import torch
 from edgekd.config import ModelRecipe
 from edgekd.models.foreign import ForeignNetwork
 from edgekd.models.sources.fixed import FixedInput
+from edgekd.runs import Run
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.trust import require_trust
 
@@ -15,6 +16,9 @@ def _allowed(recipe: ModelRecipe, in_channels: int) -> Path:
     path = Path(recipe.name)
     if not path.is_file():
         raise EdgeKDError(f"No network at {path}.")
+    run = Run(path.parent)
+    if path == run.last and run.recipe_file.is_file():
+        raise UsageError(f"{path} is the training state of a run, from which --resume goes on; name the run, {run.path}.")
     if not recipe.trust:
         raise UsageError(f"{path} holds code that runs when it is opened; if you trust where it comes from, add --trust.")
     require_trust(recipe.name, record=False)  # a run's recipe can't allow itself anything
