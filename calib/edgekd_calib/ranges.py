@@ -35,7 +35,8 @@ class MagnitudeCollector(HistogramCollector):
             values = np.concatenate([array.ravel() for array in arrays])
             magnitudes = np.absolute(values[np.isfinite(values)])  # others are told of by the extremes
             top = magnitudes.max(initial=np.finfo(np.float32).tiny)
-            counts, edges, low, high = self.histogram_dict.get(name) or (0, np.linspace(0, top, self.num_bins + 1), np.inf, -np.inf)
+            first = (np.zeros(self.num_bins, int), np.linspace(0, top, self.num_bins + 1), np.inf, -np.inf)
+            counts, edges, low, high = self.histogram_dict.get(name) or first
             while edges[-1] < top:
                 counts, edges = np.append(counts.reshape(-1, 2).sum(1), np.zeros(self.num_bins // 2, int)), 2 * edges
             counts = counts + np.histogram(magnitudes, edges)[0]
