@@ -13,6 +13,7 @@ from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation, needs_auxiliary
 from edgekd.distill.teacher import Teacher
 from edgekd.export.plan import Exported, ExportPlan, export_all
+from edgekd.label_free import label_free as without_labels
 from edgekd.loading import load_recipe, merge, validate
 from edgekd.measure.benchmark import bench_models
 from edgekd.measure.pytorch import model_files, open_model, register_torch
@@ -110,10 +111,15 @@ def distill(
     *overrides: dict[str, Any],
     method: str | None = None,
     teacher: PathLike | None = None,
+    unlabelled: PathLike | Sequence[PathLike] = (),
+    label_free: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Run:
     """Train a student under a teacher, which is trained first if the recipe says how and none is given.
+
+    ``edgekd.distill("camvid", "runs/student", teacher="runs/teacher", unlabelled="drive.mp4")`` learns from labelled images and a video;
+    ``edgekd.distill("camvid", "runs/student", teacher="hf:OWNER/NAME", unlabelled="drive.mp4", label_free=True)`` from the video alone.
 
     Args:
         recipe: As for `train`.
@@ -121,6 +127,9 @@ def distill(
         overrides: Pieces of recipe.
         method: A name of `edgekd methods`.
         teacher: Source of a trained teacher.
+        unlabelled: Folders of images, patterns such as ``frames/*.png``, and video files, distilled without labels beside the labelled
+            images.
+        label_free: Learn from `teacher` on `unlabelled` alone, with its classes; every score is agreement with the teacher.
         resume: Go on from the run's last state.
         overwrite: Replace a run that is there.
 
@@ -129,7 +138,14 @@ def distill(
     """
     pieces = [{**method_recipe(method), "method": method}] if method else []
     pieces += [teacher_piece(str(teacher))] if teacher is not None else []
-    distill_recipe(_recipe(recipe, [*pieces, *overrides]), Path(out), resume=resume, overwrite=overwrite)
+    if paths := [unlabelled] if isinstance(unlabelled, (str, Path)) else list(unlabelled):
+        pieces.append({"data": {"unlabelled": [str(path) for path in paths]}})
+    asked = _recipe(recipe, [*pieces, *overrides])
+    if label_free:
+        if resume:
+            raise UsageError(f"A label-free run goes on by its own recipe: give {out} as the recipe too, and leave label_free out.")
+        asked = without_labels(asked, Path(out), overwrite)
+    distill_recipe(asked, Path(out), resume=resume, overwrite=overwrite)
     return Run(out)
 
 

@@ -19,7 +19,7 @@ class LayerSensitivity:
         name: Of the node.
         op: Its operator.
         snr_db: Signal to noise of the scores, 10·log₁₀(Σ fp32² / Σ (fp32 − lower)²), in decibels.
-        miou_drop: mIoU lost on the images measured, in 0–1.
+        miou_drop: Mean IoU lost on the images measured, in 0–1.
     """
 
     name: str
@@ -27,9 +27,14 @@ class LayerSensitivity:
     snr_db: float
     miou_drop: float
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-safe dictionary; an infinite signal to noise (no difference at all) and a mIoU of nothing are null."""
-        return {name: value if isinstance(value, str) or np.isfinite(value) else None for name, value in asdict(self).items()}
+    def to_json(self, key: str = "miou") -> dict[str, Any]:
+        """A JSON-safe dictionary; an infinite signal to noise (no difference at all) and a mIoU of nothing are null.
+
+        Args:
+            key: Of what is lost: `edgekd_runtime.artifact.score_key`.
+        """
+        found = {name: value if isinstance(value, str) or np.isfinite(value) else None for name, value in asdict(self).items()}
+        return {f"{key}_drop" if name == "miou_drop" else name: value for name, value in found.items()}
 
 
 def layer_sensitivity(

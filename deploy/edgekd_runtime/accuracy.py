@@ -77,10 +77,10 @@ class Accuracy:
     mean_accuracy: Score
     iou: tuple[Score, ...]
 
-    def to_json(self) -> dict[str, object]:
-        """A JSON-safe dictionary; NaN becomes null."""
+    def to_json(self, key: str = "miou") -> dict[str, object]:
+        """A JSON-safe dictionary; NaN becomes null, and `key` is that of the mean IoU: `edgekd_runtime.artifact.score_key`."""
         clean = [None if np.isnan(value) else round(value, 6) for value in (self.miou, self.pixel_accuracy, self.mean_accuracy, *self.iou)]
-        return {"miou": clean[0], "pixel_accuracy": clean[1], "mean_accuracy": clean[2], "iou": clean[3:]}
+        return {key: clean[0], "pixel_accuracy": clean[1], "mean_accuracy": clean[2], "iou": clean[3:]}
 
 
 def score(

@@ -46,6 +46,7 @@ class ReductionFacts(TypedDict, total=False):
     """What is read of `Artifact.reduction`."""
 
     miou: Figure
+    agreement_with_teacher: Figure
     images: int
     kept: dict[str, Any]
     weight_bits: int
@@ -116,6 +117,16 @@ class Artifact:
         """What its accuracy is: mIoU of labels, or agreement with the teacher that made them."""
         return score_name(self.data)
 
+    @property
+    def score_key(self) -> str:
+        """Its accuracy's key in JSON documents."""
+        return score_key(self.score_name)
+
+    @property
+    def written_score(self) -> float | None:
+        """Of a lower precision: what it scored when it was written, in 0–1; None where that is not known."""
+        return self.reduction.get(self.score_key, self.reduction.get("miou"))
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return asdict(self)
@@ -143,6 +154,11 @@ class Artifact:
 def score_name(data: dict[str, Any]) -> str:
     """What the mean IoU on the data of a sidecar is called."""
     return AGREEMENT if data.get("labels") == "teacher" else "mIoU"
+
+
+def score_key(name: str) -> str:
+    """Key in JSON documents of a mean IoU that is called so: ``miou``, or ``agreement_with_teacher``."""
+    return "agreement_with_teacher" if name == AGREEMENT else "miou"
 
 
 def find_models(path: str | Path) -> list[Path]:

@@ -79,7 +79,9 @@ class _Choice:
         if best.accuracy is None or self._reference is None:
             return "; its accuracy was not measured"
         lost = 100 * (self._reference - best.accuracy.miou)
-        return f", mIoU {100 * best.accuracy.miou:.2f}" + (f", {lost:.2f} below the most accurate file's" if lost else "")
+        return f", {best.artifact.score_name} {100 * best.accuracy.miou:.2f}" + (
+            f", {lost:.2f} below the most accurate file's" if lost else ""
+        )
 
     def _else(self, best: Measurement) -> str:
         """What became of INT8 where it is not what ships."""
@@ -90,7 +92,9 @@ class _Choice:
             return f" Whether INT8 is faster than FP32 is too noisy to tell; {CURE}."
         if _each(integer) >= _each(full):
             return f" INT8 is slower than FP32 here: {_each(integer):.2f} ms on {integer.backend}."
-        return f" INT8 ({_each(integer):.2f} ms on {integer.backend}) loses more than {self.miou_drop:g} points of mIoU."
+        return (
+            f" INT8 ({_each(integer):.2f} ms on {integer.backend}) loses more than {self.miou_drop:g} points of {full.artifact.score_name}."
+        )
 
 
 def _may_change_places(one: Measurement, other: Measurement) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekd_runtime import __version__
 from edgekd_runtime.accuracy import Accuracy
-from edgekd_runtime.artifact import Artifact
+from edgekd_runtime.artifact import AGREEMENT, Artifact, score_key
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, write_json
 from edgekd_runtime.latency import Latency, Timing
@@ -90,7 +90,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
-        return {**asdict(self), "accuracy": self.accuracy.to_json() if self.accuracy else None}
+        return {**asdict(self), "accuracy": self.accuracy.to_json(self.artifact.score_key) if self.accuracy else None}
 
 
 def describe_device() -> dict[str, Any]:
@@ -138,4 +138,18 @@ def read_measurements(document: Any, name: str) -> list[Measurement]:
     """
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION or "measurements" not in document:
         raise EdgeKDError(f"{name} is not a results file of schema {SCHEMA_VERSION}; write it with `edgekd bench`.")
-    return list(typed(_Results, document, name, "measure it again with `edgekd bench`").measurements)
+    named = {**document, "measurements": _by_one_name(document["measurements"])}
+    return list(typed(_Results, named, name, "measure it again with `edgekd bench`").measurements)
+
+
+def _by_one_name(measurements: Any) -> Any:
+    """Measurements whose mean IoU has the key of the field, whatever it is of; what is not as it should be is left to `typed`."""
+    key = score_key(AGREEMENT)
+
+    def renamed(one: Any) -> Any:
+        score = one.get("accuracy") if isinstance(one, dict) else None
+        if not isinstance(score, dict) or key not in score:
+            return one
+        return {**one, "accuracy": {"miou" if name == key else name: value for name, value in score.items()}}
+
+    return [renamed(one) for one in measurements] if isinstance(measurements, list) else measurements

@@ -113,8 +113,8 @@ def sensitivity(
         ranges = calibrate(source, chosen, "percentile")
     model = load_graph(source)
     lowered = lowered_precision(model, wanted, ranges, int(weight_bits) if weight_bits else None)  # type: ignore[arg-type]
-    layers = [layer.to_json() for layer in measure_sensitivity(model, lowered, chosen, len(artifact.classes))]
+    layers = [layer.to_json(artifact.score_key) for layer in measure_sensitivity(model, lowered, chosen, len(artifact.classes))]
     if as_json:
         print_json(layers)
     else:
-        layer_table(f"{precision}, one layer at a time; the noisiest first", layers)
+        layer_table(f"{precision}, one layer at a time; the noisiest first", layers, artifact.score_name)

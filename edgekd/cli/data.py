@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgekd.cli.options import json_option, layout_option, layout_options_from, print_json
-from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.errors import EdgeKDError, UsageError
 
 
 @click.group()
@@ -28,29 +28,56 @@ def layouts(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("layout")
+@click.argument("layout", required=False)
 @click.argument("root", required=False)
-@click.option("--split", default="train", show_default=True, help="Data split.")
+@click.option("--split", help="Data split; train by default, and with --recipe its training and validation split.")
 @layout_option
+@click.option(
+    "--recipe", help="Shipped recipe, YAML file or run folder instead of LAYOUT: its splits, and its unlabelled images and videos."
+)
+@click.option("--data-root", help="Folder of the recipe's data set.")
 @json_option
-def check(layout: str, root: str | None, split: str, layout_options: tuple[str, ...], as_json: bool) -> None:
-    """Read every image and mask of a split and name each fault.
+def check(
+    layout: str | None,
+    root: str | None,
+    split: str | None,
+    layout_options: tuple[str, ...],
+    recipe: str | None,
+    data_root: str | None,
+    as_json: bool,
+) -> None:
+    """Read every image and mask, and name each fault: of a split of LAYOUT, or of all that a recipe reads.
 
-    A missing partner, a mask of another size, an unknown label value, a damaged file, an empty class.
-    Files that have not changed since the last check are not read again.
+    A missing partner, a mask of another size, an unknown label value, a damaged file, an empty class; of unlabelled images and videos,
+    what can't be read or is cut short. Images and masks that have not changed since the last check are not read again.
     """
-    from edgekd.console import progress
-    from edgekd.data.check import check_layout
+    from edgekd.config import SMALLEST, DataRecipe
+    from edgekd.data.check import check_recipe
+    from edgekd.loading import load_recipe, validate
 
-    with progress("check") as update:
-        report = check_layout(layout, split, root, update, layout_options_from(layout_options))
-    if as_json:
-        print_json(report.to_json())
+    if (layout is None) == (recipe is None):
+        raise UsageError("Give either a LAYOUT, one of `edgekd data layouts`, or --recipe.")
+    if recipe is not None:
+        if layout_options:
+            raise UsageError("With --recipe the layout's options are the recipe's; leave --option out.")
+        data = load_recipe(recipe, [{"data": {"root": data_root}}] if data_root else []).data
     else:
-        report.show()
-    if report.faults:
-        count = f"{len(report.faults)} fault{'s' * (len(report.faults) != 1)}"
-        raise EdgeKDError(f"{count} in {report.images} images of {root or layout}, split {split}; the first: {report.faults[0]}")
+        if data_root is not None:
+            raise UsageError("--data-root goes with --recipe; of a LAYOUT give the folder as ROOT.")
+        given = {"layout": layout, "root": root, "options": layout_options_from(layout_options), "size": [SMALLEST, SMALLEST]}
+        data, split = validate(DataRecipe, given, "data check"), split or "train"
+    reports = check_recipe(data, [split] if split else [])
+    if as_json:
+        documents = {name: report.to_json() for name, report in reports.items()}
+        print_json(documents if recipe is not None else documents[str(split)])
+    else:
+        for report in reports.values():
+            report.show()
+    faults = [fault for report in reports.values() for fault in report.faults]
+    if faults:
+        count = f"{len(faults)} fault{'s' * (len(faults) != 1)}"
+        where = f"what {recipe} reads" if recipe is not None else f"{reports[str(split)].images} images of {root or layout}, split {split}"
+        raise EdgeKDError(f"{count} in {where}; the first: {faults[0]}")
 
 
 @command.command()

@@ -41,6 +41,7 @@ def command(
     from edgekd.console import table
     from edgekd.measure.score import score_model
     from edgekd.train.inference import Inference
+    from edgekd_runtime.artifact import score_key
 
     native = native or short_side is not None or window is not None
     inference = Inference(native, size_option(window), size_option(stride), _numbers(scales), flip, short_side)
@@ -49,7 +50,7 @@ def command(
     scored = score_model(model, split=split, root=data_root, size=size_option(imgsz), backend=backend, inference=inference)
     if as_json:
         about = {"model": str(model), "split": scored.split, "images": scored.images, "score": scored.name, "inference": asdict(inference)}
-        print_json({**about, **scored.accuracy.to_json()})
+        print_json({**about, **scored.accuracy.to_json(score_key(scored.name))})
         return
     title = f"{model} on {scored.split} ({scored.images} images){', PRIVILEGED: shown the label' if scored.privileged else ''}"
     rows = [[name, f"{100 * iou:.2f}"] for name, iou in zip(scored.classes.names, scored.accuracy.iou, strict=True)]

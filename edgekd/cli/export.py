@@ -104,7 +104,7 @@ def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
 def document(one: Any) -> dict[str, Any]:
     """One exported file for --json."""
     ranked = one.reduced.sensitivity if one.reduced is not None else []
-    return {"file": str(one.file), **one.artifact.to_json(), "sensitivity": [rank.to_json() for rank in ranked]}
+    return {"file": str(one.file), **one.artifact.to_json(), "sensitivity": [rank.to_json(one.artifact.score_key) for rank in ranked]}
 
 
 NEEDS = {
@@ -192,7 +192,9 @@ def show(exported: list[Any], sensitivity: bool) -> None:
     for one in exported:
         precision = one.file.parent.name
         if sensitivity and one.reduced is not None:
-            layer_table(f"{precision}: each layer alone in it, the noisiest first", [rank.to_json() for rank in one.reduced.sensitivity])
+            about = one.artifact
+            layers = [rank.to_json(about.score_key) for rank in one.reduced.sensitivity]
+            layer_table(f"{precision}: each layer alone in it, the noisiest first", layers, about.score_name)
         if one.reduced is not None and one.reduced.kept:
             table(f"{precision}: layers kept higher", ["layer", "why"], [list(item) for item in one.reduced.kept.items()])
     first = exported[0].artifact
@@ -204,13 +206,13 @@ def show(exported: list[Any], sensitivity: bool) -> None:
     )
 
 
-def _row(one: Any, fp32_miou: float | None) -> list[str]:
-    parity, reduction = one.artifact.parity, one.artifact.reduction
-    miou = reduction.get("miou", fp32_miou)
+def _row(one: Any, fp32_score: float | None) -> list[str]:
+    parity, reduction, key = one.artifact.parity, one.artifact.reduction, one.artifact.score_key
+    score = reduction.get(key, fp32_score)
     return [
         f"{one.file.parent.name}/{one.file.name}",
-        f"{100 * miou:.2f}" if miou is not None else "–",
-        f"{100 * (reduction['fp32_miou'] - reduction['miou']):+.2f}" if reduction else "–",
+        f"{100 * score:.2f}" if score is not None else "–",
+        f"{100 * (reduction[f'fp32_{key}'] - reduction[key]):+.2f}" if reduction else "–",
         f"{one.file.stat().st_size / 1e6:.1f}",
         f"{100 * reduction.get('agreement', parity['pixel_agreement']):.3f}",
         str(len(reduction["kept"])) if reduction else "–",

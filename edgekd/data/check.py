@@ -1,14 +1,16 @@
 """Reading every image and mask of a split, and naming each fault."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from edgekd.console import Update, table
+from edgekd.config import DataRecipe
+from edgekd.console import Update, progress, table
 from edgekd.data import open_layout
+from edgekd.data.frames import FramesReport, check_frames
 from edgekd.data.scan import scan
 
 
@@ -41,6 +43,23 @@ class DataReport:
         table(f"{self.images} images: {sizes}; {100 * self.ignored:.2f} % of the pixels ignored", ["class", "% of labelled pixels"], rows)
         if self.faults:
             table("faults", ["fault"], [[fault] for fault in self.faults])
+
+
+def check_recipe(data: DataRecipe, splits: Sequence[str] = ()) -> dict[str, DataReport | FramesReport]:
+    """Read all that a recipe learns from and is scored on, by split, and under ``unlabelled`` what nobody labelled.
+
+    Args:
+        data: Of the recipe.
+        splits: Instead of its own two.
+    """
+    found: dict[str, DataReport | FramesReport] = {}
+    for split in splits or dict.fromkeys((data.train, data.val)):
+        with progress(f"check of {split}") as update:
+            found[split] = check_layout(data.layout, split, data.root, update, data.options)
+    if data.unlabelled:
+        with progress("check of the unlabelled images") as update:
+            found["unlabelled"] = check_frames(data.unlabelled, update)
+    return found
 
 
 def check_layout(name: str, split: str, root: str | None, update: Update, options: Mapping[str, Any] | None = None) -> DataReport:

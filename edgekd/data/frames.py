@@ -127,6 +127,11 @@ class FramesReport:
     sizes: dict[str, int]
     faults: list[str]
 
+    @property
+    def images(self) -> int:
+        """All that can be read."""
+        return sum(self.frames.values())
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dictionary."""
         return asdict(self)
@@ -135,7 +140,7 @@ class FramesReport:
         """Print as tables."""
         sizes = ", ".join(f"{count} of {size}" for size, count in self.sizes.items())
         table(
-            f"{sum(self.frames.values())} unlabelled images: {sizes}",
+            f"{self.images} unlabelled images: {sizes}",
             ["source", "images"],
             [[*map(str, row)] for row in self.frames.items()],
         )

@@ -14,7 +14,7 @@ from edgekd.export.calibration import CalibrationSet
 from edgekd.export.precision import Kind
 from edgekd_calib.graph import Image, load_graph, run_graph
 from edgekd_runtime.accuracy import ConfusionMatrix
-from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.artifact import load_artifact, score_key
 from edgekd_runtime.image import fit, fit_classes
 
 
@@ -47,6 +47,11 @@ class Quality:
     fp32_miou: float
     images: int
     name: str = "mIoU"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-safe dictionary, whose keys say what the scores are."""
+        key = score_key(self.name)
+        return {"agreement": self.agreement, key: self.miou, f"fp32_{key}": self.fp32_miou, "images": self.images, "name": self.name}
 
     def meets(self, kind: Kind, budget: Budget) -> bool:
         """Whether it is within the budget."""

@@ -1,7 +1,7 @@
 """A lower precision of an exported FP32 model, measured before it appears, with the layers kept higher that its budget asks for."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,9 @@ class Ranked:
     layer: LayerSensitivity
     kept_in: str
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-safe dictionary."""
-        return self.layer.to_json() | {"kept_in": self.kept_in}
+    def to_json(self, key: str = "miou") -> dict[str, Any]:
+        """A JSON-safe dictionary; `key` as for `LayerSensitivity.to_json`."""
+        return self.layer.to_json(key) | {"kept_in": self.kept_in}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def reduce_model(
             target=wanted.target,
             opset=OPSETS.get(wanted.precision, artifact.opset),
             sha256=sha256(folder / "model.onnx"),
-            reduction=asdict(quality) | {"kept": kept} | _how(wanted, table, weight_bits),
+            reduction=quality.to_json() | {"kept": kept} | _how(wanted, table, weight_bits),
         )
         result.save(folder)
         if ranked:
@@ -149,4 +149,6 @@ def _how(wanted: Wanted, table: CalibrationTable | None, weight_bits: int | None
 
 def _write_sensitivity(file: Path, artifact: Artifact, images: list[str], ranked: list[Ranked]) -> None:
     document = {"precision": artifact.precision, "model_sha256": artifact.sha256, "images": images}
-    write_json(file, {"schema_version": SENSITIVITY_SCHEMA_VERSION, **document, "layers": [one.to_json() for one in ranked]})
+    write_json(
+        file, {"schema_version": SENSITIVITY_SCHEMA_VERSION, **document, "layers": [one.to_json(artifact.score_key) for one in ranked]}
+    )

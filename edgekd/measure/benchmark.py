@@ -96,7 +96,9 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
         if min_miou is not None and one.accuracy is None:
             sentences.append(f"{name} was not scored, so nothing shows the {min_miou:g} of --min-miou.")
         elif min_miou is not None and one.accuracy and not 100 * one.accuracy.miou >= min_miou:  # NaN misses it too
-            sentences.append(f"{name} scores {100 * one.accuracy.miou:.2f} mIoU, less than the {min_miou:g} of --min-miou.")
+            sentences.append(
+                f"{name} scores {100 * one.accuracy.miou:.2f} % {one.artifact.score_name}, less than the {min_miou:g} of --min-miou."
+            )
     return sentences
 
 
@@ -104,12 +106,11 @@ def advice(measured: Sequence[Measurement]) -> list[str]:
     """What a backend gets wrong, and which figures are doubtful, in sentences."""
     sentences = []
     for one in measured:
-        written = one.artifact.reduction
-        same_images = one.accuracy is not None and one.images == written.get("images")
-        if one.accuracy and same_images and written["miou"] - one.accuracy.miou > SATURATION:
-            cure = "its 8-bit kernels saturate; export it with --weight-bits 7" if written.get("weight_bits") == 8 else "use another"
+        about, written = one.artifact.reduction, one.artifact.written_score
+        if one.accuracy and written is not None and one.images == about.get("images") and written - one.accuracy.miou > SATURATION:
+            cure = "its 8-bit kernels saturate; export it with --weight-bits 7" if about.get("weight_bits") == 8 else "use another"
             sentences.append(
-                f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * written['miou']:.2f} when its "
+                f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * written:.2f} when its "
                 f"graph is evaluated as written, so this backend is not exact here: {cure}."
             )
         sentences += [f"{label(one)}: {sentence}" for sentence in one.warnings]

@@ -8,6 +8,7 @@ from edgekd.report.pareto import front_rows, plottable
 from edgekd.report.pictures import swatch
 from edgekd.report.row import Row, score_names, several_data_sets
 from edgekd.report.stages import Histogram, histograms
+from edgekd_runtime.artifact import AGREEMENT
 
 _BARS = 12
 _FRONT = '<section id="front"><h2>Accuracy and latency</h2>'
@@ -167,7 +168,8 @@ def _images(rows: Sequence[Row]) -> str:
     if not counts:
         return "Not measured."
     numbers = " or ".join(f"{count:,}" for count in counts[:6])
-    return f"{score_names(rows)} over {numbers} labelled images, of the classes that occur, at the labels’ own size."
+    whose = "images that the teacher labelled" if score_names(rows) == AGREEMENT else "labelled images"
+    return f"{score_names(rows)} over {numbers} {whose}, of the classes that occur, at the labels’ own size."
 
 
 def _threads(row: Row) -> str:

@@ -147,7 +147,7 @@ _COST = (
 
 _NOTES = {
     "Δ baseline": "minus that of the row with method <code>baseline</code> (of several, their mean), the same architecture, precision, "
-    "classes and number of images, mIoU in percentage points.",
+    "classes and number of images, in percentage points.",
     "Δ FP32": "minus that of the same weights in FP32.",
     "vs FP32": "p50 of the same weights in FP32 over p50, on the same device and backend, with as many threads and images a call; "
     "left out where one of the two was noisy.",

@@ -2,6 +2,7 @@
 
 import platform
 from datetime import datetime, timezone
+from typing import Any
 
 import timm
 import torch
@@ -11,7 +12,7 @@ from edgekd.console import duration
 from edgekd.runs import Run
 from edgekd.train.loop import State
 from edgekd_runtime import __version__
-from edgekd_runtime.artifact import score_name
+from edgekd_runtime.artifact import score_key, score_name
 from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import write_text
@@ -29,6 +30,11 @@ def teacher_name(recipe: Recipe) -> str:
     return recipe.teacher.source.name if recipe.teacher.source is not None else str(recipe.teacher.run)
 
 
+def _score(val: dict[str, Any]) -> float | None:
+    """The mean IoU of a validation record; that of a label-free run was once called as all others are."""
+    return val.get(score_key(score_name(val)), val.get("miou"))
+
+
 def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device: str, processes: int) -> None:
     """Write the card from the best validation in `metrics.jsonl`.
 
@@ -39,7 +45,8 @@ def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device
     if not validations or not run.best.is_file():
         gone = run.best if validations else run.metrics
         raise EdgeKDError(f"{gone} of this finished run is gone; restore it, or train again with --overwrite.")
-    best = max(validations, key=lambda record: record["val"]["miou"] or -1.0)
+    named = score_name(validations[-1]["val"])
+    best = max(validations, key=lambda record: _score(record["val"]) or -1.0)
     scores = best["val"]
     rows = "\n".join(
         f"| {name} | {'–' if iou is None else f'{100 * iou:.2f}'} |" for name, iou in zip(classes.names, scores["iou"], strict=True)
@@ -55,7 +62,7 @@ def write_card(run: Run, recipe: Recipe, state: State, classes: ClassSet, device
     text = f"""# {recipe.student.name} · {recipe.method}
 
 {note}
-val {score_name(scores)} **{100 * (scores["miou"] or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
+val {named} **{100 * (_score(scores) or 0):.2f}** at step {best["step"]} of {recipe.train.steps}, \
 pixel accuracy {100 * (scores["pixel_accuracy"] or 0):.2f}, \
 mAcc {100 * (scores["mean_accuracy"] or 0):.2f}
 

@@ -31,7 +31,7 @@ from edgekd.train.optimizers import build_optimizers
 from edgekd.train.schedule import lr_factor
 from edgekd.train.speed import quicken, set_libraries
 from edgekd.train.tracker import tracking
-from edgekd_runtime.artifact import score_name
+from edgekd_runtime.artifact import score_key, score_name
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 
 
@@ -241,8 +241,9 @@ class Trainer:
             self.state.best = 0.0 if math.isnan(accuracy.miou) else accuracy.miou  # a split without labelled pixels scores NaN
         if self.fabric.is_global_zero:
             name = score_name({"labels": self.recipe.data.labels})
-            self.folder.log({"step": self.state.step, "val": accuracy.to_json() | {"labels": self.recipe.data.labels}})
-            self.tracker.log({"val/miou" if name == "mIoU" else "val/agreement": accuracy.miou}, self.state.step)
+            key = score_key(name)
+            self.folder.log({"step": self.state.step, "val": accuracy.to_json(key) | {"labels": self.recipe.data.labels}})
+            self.tracker.log({f"val/{key}": accuracy.miou}, self.state.step)
             note(
                 f"{self.recipe.title}: step {self.state.step}/{self.train.steps}  val {name} {100 * accuracy.miou:.2f} "
                 f"(best {100 * self.state.best:.2f})  {duration(self.state.seconds)} trained, data {100 * self.data_share:.1f} %"

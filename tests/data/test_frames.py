@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from edgekd.config import DataRecipe, Recipe, TrainRecipe
 from edgekd.data import open_training
@@ -18,7 +19,7 @@ from edgekd.data.streetscape import drive
 from edgekd.data.video import Taken, extracted, frames
 from edgekd.loading import validate
 from edgekd_runtime.errors import EdgeKDError, UsageError
-from tests.conftest import TINY
+from tests.conftest import TINY, write_pair
 from tests.data.test_loader import Marked
 
 
@@ -117,6 +118,26 @@ def test_a_broken_video_is_one_sentence_and_leaves_nothing(kind, tmp_path, video
     assert not [path for path in (cache / "frames").iterdir() if path.is_dir() and path.name.startswith(".")]
     report = json.loads(edgekd("data", "frames", file, videos[0], "--json", code=1).stdout.split("Error:")[0])
     assert report["frames"][str(videos[0])] == 30 and len(report["faults"]) == 1 and str(file) in report["faults"][0]
+
+
+def test_check_reads_all_that_a_recipe_names(tmp_path, camvid, videos, edgekd):
+    for index in range(11):  # so that no class is empty
+        for split in ("train", "val"):
+            write_pair(camvid / f"{split}/x{index}.png", camvid / f"{split}annot/x{index}.png", np.full((48, 64), index), index)
+    broken, file = tmp_path / "broken.mkv", tmp_path / "recipe.yaml"
+    data = {"layout": "camvid", "root": str(camvid), "size": [48, 64], "unlabelled": [str(videos[0]), str(broken)]}
+    file.write_text(yaml.safe_dump({"name": "r", "data": data, "student": {"name": "lraspp-mobilenetv3_small_050"}}))
+    broken.write_bytes(videos[1].read_bytes())
+    found = json.loads(edgekd("data", "check", "--recipe", file, "--json").stdout)
+    assert [found[split]["images"] for split in ("train", "val")] == [19, 15]
+    assert found["unlabelled"]["frames"] == {str(videos[0]): 30, str(broken): 30}
+    broken.write_bytes(videos[1].read_bytes()[:-2000])
+    (camvid / "val/x3.png").write_bytes(b"")
+    said = edgekd("data", "check", "--recipe", file, code=1).output
+    assert "x3.png" in said and "broken.mkv" in said and f"2 faults in what {file} reads" in " ".join(said.split())
+    assert "1 fault" not in edgekd("data", "check", "--recipe", file, "--split", "train", code=1).output.split("unlabelled")[0]
+    for wrong in ([], ["camvid", "--recipe", file], ["camvid", camvid, "--data-root", camvid]):
+        edgekd("data", "check", *wrong, code=2)
 
 
 def test_one_frame_is_an_image(tmp_path):
