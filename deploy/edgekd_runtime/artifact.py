@@ -8,6 +8,7 @@ from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.external import external_files
 from edgekd_runtime.files import read_json, sha256, write_json
+from edgekd_runtime.streams import require_utf8
 from edgekd_runtime.typed import NAN, Facts, Matches, Within, typed
 
 SCHEMA_VERSION = 1
@@ -168,12 +169,15 @@ def find_models(path: str | Path) -> list[Path]:
 
     Raises:
         EdgeKDError: If there is none.
+        UsageError: If the name of one is not UTF-8.
     """
     path = Path(path)
     if path.is_file():
+        require_utf8([str(path)])
         return [path]
     below = (file for name in MODEL_FILES for file in path.rglob(name) if file.is_file())
     found = sorted(file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts))
+    require_utf8([str(file) for file in found])
     if not found:
         raise EdgeKDError(f"No exported model at {path}; make one with `edgekd export RUN`.")
     return found

@@ -139,13 +139,25 @@ def decode(path: str | Path, flags: int) -> NDArray[Any]:
         pixels = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:
         pixels = None
-    if pixels is None:
+    if pixels is None or data[:2].tobytes() == b"#?":  # Radiance HDR, whose highlights OpenCV would cut off
+        stored = _kind(data)
+        if stored is not None:
+            raise EdgeKDError(f"{path} stores {stored} pixels, and an image has 8 or 16 bits for each colour; convert it.")
         limit = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS")
         raise EdgeKDError(
             f"{path} is not a readable image (empty, truncated, of an unknown format, or of more than {limit} pixels); "
             "copy it again or remove it."
         )
     return pixels
+
+
+def _kind(data: NDArray[np.uint8]) -> str | None:
+    """Type of the pixels of a file that holds an image all the same."""
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error:
+        pixels = None
+    return None if pixels is None else str(pixels.dtype)
 
 
 def _truncated(data: NDArray[np.uint8]) -> bool:

@@ -1,10 +1,8 @@
 """The command line: one file a verb, loaded when it is called, so that `--help` never waits for PyTorch."""
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -13,6 +11,7 @@ from edgekd_runtime import __version__
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 from edgekd_runtime.nearest import nearest
 from edgekd_runtime.signals import ended_as_by_ctrl_c
+from edgekd_runtime.streams import end_by, hold_streams, require_utf8
 from edgekd_runtime.trt import host_code
 from edgekd_runtime.trust import SWITCH, name_by_user, trust_all
 
@@ -46,12 +45,6 @@ class Failure(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
 
 
-def _say_nothing_more() -> None:
-    """Or Python would complain of what is left in the buffer at its end."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 class Verbs(click.Group):
     """Loads `edgekd.cli.VERB` when a verb is called."""
 
@@ -73,21 +66,21 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        hold_streams()
         words = list(sys.argv[1:] if args is None else args)
-        if any("\ud800" <= letter <= "\udfff" for word in words for letter in word):
-            click.echo(f"Error: {words!a} has a name that is not UTF-8; rename the file.", err=True)
-            sys.exit(UsageError.exit_code)
+        try:
+            require_utf8(words)
+        except UsageError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
         name_by_user(words)
         try:
             try:
                 return super().main(words, *rest, **options)
             finally:
-                if sys.stdout is not None:
-                    sys.stdout.flush()
-        except OSError as error:  # a full device, or a reader that is gone
-            _say_nothing_more()
-            click.echo(f"Error: the output can't be written ({error.strerror or error}).", err=True)
-            sys.exit(EdgeKDError.exit_code)
+                sys.stdout.flush()
+        except OSError as error:
+            sys.exit(end_by(error))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

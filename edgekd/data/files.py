@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,9 @@ def read_mask(path: str) -> NDArray[Any]:
     pixels = decode(path, cv2.IMREAD_UNCHANGED)
     if pixels.ndim == 2:
         return pixels
-    with Image.open(path) as stored:
+    if pixels.shape[2] not in (3, 4):
+        raise EdgeKDError(f"{path} has {pixels.shape[2]} channels; store class values in one, or colours in three.")
+    with suppress(OSError), Image.open(path) as stored:  # a form that Pillow does not know has no palette
         if stored.mode == "P":  # OpenCV resolves the palette
             return np.asarray(stored)
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
@@ -156,8 +159,10 @@ class FileLayout(Layout):
         image_file, mask_file = self.pairs[index]
         image, stored = read_image(image_file), self._stored(image_file, mask_file)
         if image.shape[:2] != stored.shape[:2]:
+            turned = " EXIF's orientation is not heeded: write the image upright." if image.shape[1::-1] == stored.shape[:2] else ""
             raise EdgeKDError(
-                f"{mask_file} is {_size(stored)} but its image {image_file} is {_size(image)}; make them the same size (nearest for masks)."
+                f"{mask_file} is {_size(stored)} but its image {image_file} is {_size(image)}; "
+                f"make them the same size (nearest for masks).{turned}"
             )
         if stored.ndim == 3:
             return Sample(image, self._classes_of_colours(stored, mask_file))
@@ -165,7 +170,7 @@ class FileLayout(Layout):
 
     def _classes_of_values(self, stored: NDArray[np.integer], mask_file: str) -> NDArray[np.uint8]:
         if stored.dtype.kind not in "bui":  # MATLAB stores whole numbers as float64
-            if not np.array_equal(stored, np.rint(stored)):
+            if not (np.isfinite(stored).all() and np.array_equal(stored, np.rint(stored))):
                 raise EdgeKDError(f"{mask_file} stores fractions, and a mask stores class values; write it as whole numbers.")
             stored = stored.astype(np.int64)
         if int(stored.min()) < 0:
@@ -181,7 +186,9 @@ class FileLayout(Layout):
             )
         return mapped.astype(np.uint8)
 
-    def _classes_of_colours(self, mask: NDArray[np.uint8], mask_file: str) -> NDArray[np.uint8]:
+    def _classes_of_colours(self, mask: NDArray[Any], mask_file: str) -> NDArray[np.uint8]:
+        if mask.dtype != np.uint8 and not (self.colours is None and mask.dtype.kind == "u"):  # 16 bits may store values three times
+            raise EdgeKDError(f"{mask_file} stores colours as {mask.dtype}; store them in 8 bits each, or store class values.")
         if not self.colours:
             if (mask == mask[..., :1]).all():  # values, stored three times
                 return self._classes_of_values(mask[..., 0], mask_file)

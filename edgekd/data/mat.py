@@ -13,7 +13,7 @@ def read_mat(path: str) -> NDArray[Any]:
 
     Raises:
         MissingError: If SciPy is not installed.
-        EdgeKDError: If the file is unreadable or holds neither.
+        EdgeKDError: If the file is unreadable or holds no such map.
     """
     try:
         loadmat = import_module("scipy.io").loadmat
@@ -23,8 +23,9 @@ def read_mat(path: str) -> NDArray[Any]:
         stored = loadmat(path)
     except Exception as error:  # a damaged file raises whatever SciPy's parser trips over
         raise EdgeKDError(f"{path} is not a readable MATLAB file ({error}); copy it again or remove it.") from error
-    if "S" in stored:
-        return stored["S"]
-    if "GTcls" in stored and "Segmentation" in (stored["GTcls"].dtype.names or ()):
-        return stored["GTcls"]["Segmentation"][0, 0]
-    raise EdgeKDError(f"{path} has neither S nor GTcls.Segmentation; take the label files of COCO-Stuff 10K or SBD.")
+    found = stored.get("S")
+    if found is None and "GTcls" in stored and "Segmentation" in (stored["GTcls"].dtype.names or ()):
+        found = stored["GTcls"]["Segmentation"][0, 0]
+    if getattr(found, "ndim", 0) != 2 or found.dtype.kind not in "buif":
+        raise EdgeKDError(f"{path} has no label map S or GTcls.Segmentation; take the label files of COCO-Stuff 10K or SBD.")
+    return found

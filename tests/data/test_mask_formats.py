@@ -81,7 +81,7 @@ def test_matlab_masks_are_read(tmp_path):
     layout = open_layout("coco_stuff", "train", str(tmp_path))
     assert layout.read(0).label[0].tolist() == [255, 0, 11, 80, 170]
     savemat(tmp_path / f"annotations/{TENK}.mat", {"other": np.zeros(3)})
-    with pytest.raises(EdgeKDError, match=r"077\.mat has neither S nor GTcls"):
+    with pytest.raises(EdgeKDError, match=r"077\.mat has no label map S"):
         layout.read(0)
     (tmp_path / f"annotations/{TENK}.mat").write_bytes(b"cut short")
     with pytest.raises(EdgeKDError, match=r"077\.mat is not a readable MATLAB file"):

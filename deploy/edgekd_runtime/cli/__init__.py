@@ -1,7 +1,6 @@
 """The device's commands: one file a verb, each with its `HELP`, `arguments` and `run`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ from edgekd_runtime.bundle import Bundle
 from edgekd_runtime.cli import bench, build, check, demo, predict
 from edgekd_runtime.errors import EdgeKDError, StoppedError
 from edgekd_runtime.signals import ended_as_by_ctrl_c
+from edgekd_runtime.streams import end_by, hold_streams, require_utf8
 
 VERBS = {"check": check, "build": build, "bench": bench, "demo": demo, "predict": predict}
 
@@ -35,17 +35,29 @@ def main(arguments: Sequence[str] | None = None, bundle: Bundle | None = None) -
     Returns:
         The exit status.
     """
-    given = make_parser(bundle).parse_args(arguments)
+    hold_streams()
     try:
-        with ended_as_by_ctrl_c():
-            given.run(given)
+        code = _run(sys.argv[1:] if arguments is None else arguments, bundle)
         sys.stdout.flush()
+    except OSError as error:
+        return end_by(error)
+    return code
+
+
+def _run(arguments: Sequence[str], bundle: Bundle | None) -> int:
+    try:
+        require_utf8(arguments)
+        with ended_as_by_ctrl_c():
+            given = make_parser(bundle).parse_args(arguments)
+            given.run(given)
     except EdgeKDError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # whoever read the output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
-        return 1
+    except MemoryError:
+        print("Error: There is not enough memory for it; use smaller sizes, or fewer at a time.", file=sys.stderr)
+        return EdgeKDError.exit_code
     except KeyboardInterrupt:
         return StoppedError.exit_code
+    except SystemExit as ended:  # argparse's own, after --help or wrong flags
+        return ended.code if isinstance(ended.code, int) else 0
     return 0

@@ -9,6 +9,7 @@ import cv2
 
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import read_image
+from edgekd_runtime.streams import require_utf8
 from edgekd_runtime.video.gstreamer import PipelineReader, csi_pipeline
 from edgekd_runtime.video.info import PATIENCE_S, Frame, FrameSource, VideoInfo
 from edgekd_runtime.video.probe import mean_frame_rate
@@ -93,10 +94,12 @@ class VideoReader(CaptureReader):
         path: Of the file.
 
     Raises:
+        UsageError: If its name is not UTF-8.
         EdgeKDError: If the video can't be opened or holds no frame.
     """
 
     def __init__(self, path: str | Path) -> None:
+        require_utf8([str(path)])
         if not Path(path).exists():
             raise EdgeKDError(f"No video at {path}; give the path of a video file.")
         unopened = f"{path} can't be opened as a video; check that it is whole, or convert it to H.264 in MP4."

@@ -8,6 +8,7 @@ import cv2
 
 from edgekd_runtime.atomic import atomic
 from edgekd_runtime.errors import BrokenStreamError, EdgeKDError
+from edgekd_runtime.streams import require_utf8
 from edgekd_runtime.video.encoders import OPENCV, SOUND, add_sound, by_ffmpeg, open_encoder
 from edgekd_runtime.video.info import Frame
 from edgekd_runtime.video.probe import has_sound
@@ -30,9 +31,11 @@ def video_writer(
         warn: Called with a sentence when sound is left out, or no browser will play the file.
 
     Raises:
+        UsageError: If its name is not UTF-8.
         EdgeKDError: If there is no encoder for the suffix, or not all frames could be written; what stood at `path` is untouched.
     """
     path = Path(path)
+    require_utf8([str(path)])
     if path.suffix.lower() not in OPENCV:
         raise EdgeKDError(f"Can't write a video as {path.name}; use one of {', '.join(SUFFIXES)}.")
     cut: KeyboardInterrupt | BrokenStreamError | None = None
