@@ -4,15 +4,18 @@ from typing import Any
 
 import yaml
 
-MOST_VALUES, DEEPEST = 100_000, 40
+MOST_VALUES, DEEPEST, LONGEST = 100_000, 40, 1 << 20
 
 
 def parse_yaml(text: str) -> Any:
     """Read YAML of numbers, words, truth values, nulls, lists and mappings.
 
     Raises:
-        ValueError: If it is not valid, holds something else, is nested too deeply, or its aliases grow to more than `MOST_VALUES`.
+        ValueError: If it is not valid, longer than `LONGEST`, holds something else, is nested too deeply, or its aliases grow to more
+            than `MOST_VALUES`.
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"it has more than {LONGEST:,} characters")
     try:
         document = yaml.safe_load(text)
     except RecursionError as error:

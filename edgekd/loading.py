@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from edgekd.bounded_yaml import parse_yaml
+from edgekd.bounded_yaml import LONGEST, parse_yaml
 from edgekd.config import Recipe
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.files import require_file
@@ -29,7 +29,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         require_file(path)
-        document = parse_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            document = parse_yaml(file.read(LONGEST + 1))
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.") from error
     except ValueError as error:

@@ -33,8 +33,9 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join(f'*a
         "? {}\n: 1",
         "a: b: c",
         "a: " + "9" * 5000,
+        "#" * (1 << 20) + "\n",
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_yaml_that_no_recipe_needs_is_refused(tmp_path, text):
     with pytest.raises(ValueError, match=r"\w"):

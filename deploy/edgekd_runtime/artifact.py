@@ -53,13 +53,28 @@ class ReductionFacts(TypedDict, total=False):
     weight_bits: int
 
 
-class EngineFacts(TypedDict):
-    """What is read of `Artifact.engine`."""
+class OptionFacts(TypedDict):
+    """What is read of the options in `Artifact.engine`."""
+
+    version_compatible: bool
+    hardware_compatible: bool
+
+
+class Built(TypedDict):
+    """What `Artifact.engine` has to hold."""
 
     family: str
     version: str
     gpu: dict[str, Any]
-    options: dict[str, Any]
+    options: OptionFacts
+
+
+class EngineFacts(Built, total=False):
+    """What is read of `Artifact.engine`."""
+
+    built_from: str
+    layers: dict[str, int]
+    notes: list[str]
 
 
 @dataclass(frozen=True)

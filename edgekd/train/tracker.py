@@ -1,6 +1,7 @@
 """Where a run's numbers go besides `metrics.jsonl`. To add a tracker: write a class and a line in `TRACKERS`."""
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from typing import Any
 from edgekd.config import Recipe
 from edgekd.console import note
 from edgekd_runtime.errors import EdgeKDError, MissingError
+
+EVENTS = "events.out.tfevents."
+"""How the names of TensorBoard's files begin; then come a time in seconds, the machine, the process and a number."""
 
 
 class Tracker(ABC):
@@ -64,14 +68,26 @@ class TensorBoard(Tracker):
     def __init__(self, folder: Path, recipe: Recipe, step: int, identity: str | None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        _put_first(sorted(folder.glob(f"{EVENTS}*")), int(time.time()))
         self._writer = SummaryWriter(str(folder), purge_step=step)
+        self._begin = time.time() - time.monotonic()  # of a clock that is not set back meanwhile
 
     def write(self, values: dict[str, float], step: int) -> None:
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+            self._writer.add_scalar(name, value, step, walltime=self._begin + time.monotonic())
 
     def close(self, failed: bool) -> None:
         self._writer.close()
+
+
+def _put_first(files: list[Path], now: int) -> None:
+    """Rename event files that a clock which was set back since has left in the future.
+
+    Their names begin with a time, TensorBoard reads them in the order of their names, and a step that comes back hides what came after it.
+    """
+    if files and files[-1].name >= f"{EVENTS}{now:010d}":
+        for number, file in enumerate(files, now - len(files)):
+            file.rename(file.with_name(f"{EVENTS}{number:010d}.{file.name.removeprefix(EVENTS).partition('.')[2]}"))
 
 
 class WandB(Tracker):

@@ -242,9 +242,10 @@ def install_tensorrt(monkeypatch, engine, module="tensorrt", fault=None):
             if fault:
                 logger.log(Logger.Severity.ERROR, fault)
                 raise TypeError("pybind11::init(): factory function returned nullptr")
-            self.logger = logger
+            self.logger, self.engine_host_code_allowed = logger, False
 
         def deserialize_cuda_engine(self, plan):
+            made.host_code_allowed = self.engine_host_code_allowed
             if engine is None:
                 self.logger.log(Logger.Severity.ERROR, "The engine plan file is not compatible with this version")
             return engine

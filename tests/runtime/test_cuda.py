@@ -12,9 +12,10 @@ from edgekd_runtime.artifact import Artifact, load_artifact
 from edgekd_runtime.backends import open_session, usable_backends
 from edgekd_runtime.check import check_machine
 from edgekd_runtime.classes import ClassSet, default_palette
+from edgekd_runtime.cli import main
 from edgekd_runtime.errors import EdgeKDError, MissingError
-from edgekd_runtime.files import sha256
-from edgekd_runtime.trt import bindings
+from edgekd_runtime.files import sha256, write_image
+from edgekd_runtime.trt import bindings, host_code
 from edgekd_runtime.trt.api import FAMILIES, use_family
 from edgekd_runtime.trt.build import BuildOptions, build_engine
 from edgekd_runtime.trt.cuda import CaptureError, gpu_description, no_gpu_reason, open_cuda
@@ -218,3 +219,32 @@ def test_engines_of_rtx_are_portable_from_ampere_on(tmp_path):
             file, load_artifact(plan(tmp_path, gpu=artifact.engine["gpu"])), "10.3.0", {"name": "Ada", "compute_capability": "8.9"}
         )
     assert FAMILIES["tensorrt"].refusal({"compute_capability": "9.0"}) == "" == FAMILIES["tensorrt-rtx"].refusal({})
+
+
+@pytest.mark.parametrize(
+    ("options", "switch", "allowed"),
+    [
+        ({}, None, False),
+        ({"version_compatible": True}, None, None),
+        ({"version_compatible": True, "allow_host_code": True, "engine_host_code_allowed": True}, None, None),
+        ({"version_compatible": False, "allow_host_code": True}, None, False),  # a sidecar that lies: then TensorRT itself refuses
+        ({"version_compatible": True}, "--allow-host-code", True),
+        ({"version_compatible": True}, "EDGEKD_ENGINE_HOST_CODE", True),
+    ],
+)
+def test_code_that_an_engine_brings_runs_if_the_user_allows_it_and_no_sidecar_can(
+    options, switch, allowed, cuda, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv(host_code.SWITCH, "")  # put back at the end, whatever the flag sets
+    tensorrt = install_tensorrt(monkeypatch, Engine(cuda))
+    file = plan(tmp_path / "model", **options)
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in/a.png", np.zeros((8, 8, 3), np.uint8))
+    if switch == host_code.SWITCH:
+        monkeypatch.setenv(switch, "1")
+    flags = ["--allow-host-code"] if switch == "--allow-host-code" else []
+    code = main(["predict", str(tmp_path / "in"), "--model", str(file), "--out", str(tmp_path / "out"), *flags])
+    assert getattr(tensorrt, "host_code_allowed", None) is allowed
+    said = capsys.readouterr().err
+    assert code == (2 if allowed is None else 0), said
+    assert ("if you trust where it comes from, add --allow-host-code, or set EDGEKD_ENGINE_HOST_CODE=1" in said) == (allowed is None)

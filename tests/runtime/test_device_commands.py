@@ -18,6 +18,7 @@ from edgekd_runtime.backends import usable_backends
 from edgekd_runtime.cli import bench, main
 from edgekd_runtime.cli.build import engine_folder
 from edgekd_runtime.errors import EdgeKDError
+from edgekd_runtime.files import write_image
 from edgekd_runtime.video import VideoReader, video_writer
 from tests.runtime.models import write_model
 from tests.runtime.test_power import ORIN_NANO, tool
@@ -73,6 +74,21 @@ def test_bench_and_demo(folder, tmp_path):
 )
 def test_numbers_that_cannot_be_are_refused(flags, folder):
     assert f"argument {flags[0]}: " in device("bench", folder, *flags, code=2).stderr
+
+
+@pytest.mark.parametrize("verb", ["bench", "demo", "predict"])
+def test_more_threads_than_any_cpu_has_use_for_are_refused(verb, folder, tmp_path, capsys, edgekd):
+    """ONNX Runtime would start them all."""
+    write_image(tmp_path / "a.png", np.zeros((40, 56, 3), np.uint8))
+    there = {
+        "bench": [folder, "--backend", "onnxruntime-cpu"],
+        "demo": [tmp_path, "--model", folder, "--out", tmp_path / "out.avi"],
+        "predict": [tmp_path, "--model", folder, "--out", tmp_path / "out"],
+    }[verb]
+    words = [verb, *map(str, there), "--threads", "100000"]
+    assert main(words) == 2 and "100000 threads are more than the 1024" in capsys.readouterr().err
+    assert "100000 threads are more than the 1024" in edgekd(*words, *(["--no-accuracy"] if verb == "bench" else []), code=2).stderr
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.avi").exists()
 
 
 def test_an_idle_power_without_a_meter(folder):

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -157,3 +158,19 @@ def test_the_real_library_has_what_is_used(name, function, used):
     for part in function.split("."):
         found = getattr(found, part)
     assert used <= set(inspect.signature(found).parameters)
+
+
+def test_a_clock_that_was_set_back_hides_no_points_of_tensorboard(tmp_path, tiny, monkeypatch):
+    """Three parts of one run, each an hour before the last, and the last two within one second."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe, real = recipe_for(tiny, "tensorboard"), time.time
+    for start, hours in ((0, 0), (2, 1), (4, 1)):
+        monkeypatch.setattr(time, "time", lambda hours=hours: int(real()) - 3600 * hours)
+        with tracking(tmp_path, recipe, start, None) as tracker:
+            for step in (start, start + 1, start + 2):  # the last one is written again by the next part
+                tracker.log({"loss": float(step)}, step)
+    seen = EventAccumulator(str(tmp_path))
+    seen.Reload()
+    assert [(point.step, point.value) for point in seen.Scalars("loss")] == [(step, step) for step in range(7)]
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 3

@@ -168,7 +168,7 @@ def require_fitting_engine(file: Path, artifact: Artifact, version: str, gpu: di
     if why := family.refusal(gpu):
         raise MissingError(f"{file} is an engine of {built['family']}, and {why}; build one with --family tensorrt.")
     if not family.fits(built["gpu"], gpu) and not built["options"]["hardware_compatible"]:
-        raise EdgeKDError(f"{file} was built for {built['gpu']['name']}, here is {gpu.get('name')}; {rebuild}.")
+        raise EdgeKDError(f"{file} was built for {built['gpu'].get('name')}, here is {gpu.get('name')}; {rebuild}.")
 
 
 def rebuild_command(artifact: Artifact, out: Path) -> str:
@@ -176,8 +176,9 @@ def rebuild_command(artifact: Artifact, out: Path) -> str:
     built = artifact.engine
     words = ["python", "-m", "edgekd_runtime", "build", built.get("built_from", "model.onnx"), "--out", str(out)]
     words += ["--family", built["family"]] if built else []
+    usual = asdict(BuildOptions())
     for name, value in built.get("options", {}).items():
-        if value is not None and value != "" and value != asdict(BuildOptions())[name]:
+        if name in usual and value not in (None, "", usual[name]):
             flag = f"--{name.replace('_mib', '').replace('_', '-')}"
             words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)

@@ -1,0 +1,47 @@
+"""`edgekd --trust`: a run of a stranger names code, which does not run before the user says so."""
+
+import pytest
+import torch
+
+from edgekd.config import ModelRecipe
+from edgekd.data.streetscape.classes import CLASSES
+from edgekd.models import NetworkFile, save_network
+from edgekd_runtime import trust
+
+
+@pytest.fixture
+def run(tmp_path, tiny_file, monkeypatch):
+    """A run as it comes from somebody else, in a folder with a module that leaves a mark when it is imported."""
+    monkeypatch.delenv(trust.SWITCH)
+    monkeypatch.setattr(trust, "_named", set())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"stranger_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef build(num_classes): return 7\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/recipe.yaml").write_text(tiny_file.read_text().replace("lraspp-mobilenetv3_small_050", f"{name}:build"))
+    about = NetworkFile(ModelRecipe(name=f"{name}:build"), CLASSES, 3, 0.5)
+    save_network(tmp_path / "run/best.safetensors", {"w": torch.zeros(1)}, about)
+    return tmp_path / "run"
+
+
+VERBS = {
+    "eval": ["eval", "{run}"],
+    "export": ["export", "{run}"],
+    "distill": ["distill", "--recipe", "{recipe}", "--teacher", "{run}", "--out", "out"],
+    "resume": ["train", "--out", "{run}", "--resume"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_nothing_of_it_runs_untrusted(verb, run, tiny_file, edgekd):
+    (run / "last.pt").touch()
+    words = [word.format(run=run, recipe=tiny_file) for word in VERBS[verb]]
+    said = edgekd(*words, code=2).stderr
+    assert "is code that a file names" in said and "edgekd --trust VERB" in said and "EDGEKD_TRUST=1" in said
+    assert not (run.parent / "ran").exists()
+
+
+def test_it_runs_when_the_user_says_so(run, edgekd):
+    assert "not a torch.nn.Module" in edgekd("--trust", "eval", run, code=2).stderr
+    assert (run.parent / "ran").exists()
