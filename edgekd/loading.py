@@ -97,8 +97,15 @@ def load_recipe(name: str | Path, overrides: Iterable[dict[str, Any]] = ()) -> R
         name_by_user(document)
     for override in overrides:
         name_by_user(override)
-        document = merge(document, override)
+        document = merge(_written_out(document), override)
     return validate(Recipe, document, str(name))
+
+
+def _written_out(document: dict[str, Any]) -> dict[str, Any]:
+    """With `teacher.source` as a mapping where it is a name, so that an override may add a key to it."""
+    teacher = document.get("teacher")
+    source = teacher.get("source") if isinstance(teacher, dict) else None
+    return merge(document, {"teacher": {"source": {"name": source}}}) if isinstance(source, str) else document
 
 
 def find_recipe(name: str | Path) -> Path:

@@ -59,6 +59,11 @@ def distillation_part(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"objective": "distillation"})
 
 
+def reads_teacher(recipe: Recipe) -> bool:
+    """Whether anything of a distillation looks at a teacher."""
+    return bool(recipe.transfer) or recipe.task.weighting == "difficulty" or recipe.task.pseudo > 0
+
+
 def check_task(recipe: Recipe) -> None:
     """Refuse a choice of hard pixels that would choose all of them.
 

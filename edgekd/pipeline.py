@@ -25,6 +25,8 @@ from edgekd.parts import (
     check_unlabelled,
     distillation_part,
     essence,
+    reads_teacher,
+    student_part,
     teacher_part,
     with_teacher_run,
 )
@@ -94,6 +96,7 @@ def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
         model = load_network(Path(teacher.run), wanted)[0]
     else:
         raise UsageError("A distillation needs a teacher: give --teacher SOURCE, or set teacher.model or teacher.label_assisted.")
+    _check_compiled(recipe, model)
     if teacher.label_assisted and model.in_channels == 3:
         named = teacher.run or model.name
         raise UsageError(f"The method {recipe.method} wants a label-assisted teacher, and {named} is none; leave --teacher out.")
@@ -107,6 +110,16 @@ def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
         mapped = class_map(teacher.classes, classes.names, model.class_names, model.num_classes)
     reads_auxiliary = needs_auxiliary(recipe.task, recipe.transfer)
     return Teacher(model, noiser, needs_auxiliary=reads_auxiliary, classes=mapped, scale=teacher.scale, window=teacher.window)
+
+
+def _check_compiled(recipe: Recipe, teacher: Network) -> None:
+    """Refuse of a teacher that is a compiled file what needs its weights, or another size."""
+    speed = recipe.train.speed
+    if not teacher.trainable and (speed.fold_teacher or speed.bf16_teacher):
+        raise UsageError(f"{teacher.name} is a compiled file, whose weights stay as they are; leave train.speed's *_teacher out.")
+    if teacher.one_size is not None and recipe.teacher.window is not None:
+        height, width = teacher.one_size
+        raise UsageError(f"{teacher.name} takes images of {height}x{width} only, to which crops are resized; leave teacher.window out.")
 
 
 def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> State:
@@ -203,11 +216,16 @@ def start_from(student: Network, run: Path) -> None:
 def distill(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool = False) -> Recipe:
     """Distil a student; its teacher is trained first where the recipe says how and none is there yet.
 
+    A recipe of which nothing reads a teacher trains the student alone.
+
     Returns:
         The resolved recipe, with `teacher.run`.
     """
     recipe = with_class_weights(distillation_part(recipe))
-    if recipe.teacher.run is None and recipe.teacher.source is None:
+    if recipe.teacher.run is None and recipe.teacher.source is None and not reads_teacher(recipe):
+        note("Nothing is transferred, so the student is trained alone, without a teacher.")
+        recipe = student_part(recipe)
+    elif recipe.teacher.run is None and recipe.teacher.source is None:
         if not resume:
             Run(folder).refuse_if_taken(overwrite)
         check_before_teacher(recipe)
@@ -223,6 +241,10 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     student, _ = load_network(run, len(layout.classes))
     student = student.to(best_device())
     teacher = load_teacher(recipe, layout.classes)
+    if teacher.classes is not None and not teacher.classes.complete:
+        raise UsageError(
+            f"{run}: difficulty maps ask the teacher about each label, and its teacher.classes leaves some classes without one."
+        )
     teacher.to(best_device(), torch.contiguous_format)
     with progress("difficulty maps") as update:
         return dump_difficulty(student, teacher, recipe, layout, count, run, update)

@@ -26,6 +26,12 @@ def test_extending_oneself_is_refused(tmp_path):
         load_recipe(tmp_path / "a.yaml")
 
 
+def test_a_key_is_added_to_a_source_that_is_a_name():
+    named = {"teacher": {"source": "hf:somebody/net"}}
+    recipe = load_recipe("quickstart", [named, assignment("teacher.source.trust=true")])
+    assert (recipe.teacher.source.name, recipe.teacher.source.trust) == ("hf:somebody/net", True)
+
+
 def test_assignments_are_yaml():
     assert merge(assignment("train.steps=5"), assignment("train.lr=1e-2")) == {"train": {"steps": 5, "lr": "1e-2"}}
     assert load_recipe("camvid", [assignment("train.lr=1e-2")]).train.lr == 0.01

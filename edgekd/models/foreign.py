@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from edgekd.config import ModelRecipe
 from edgekd.models.backbone import IMAGENET_MEAN, IMAGENET_STD, widen_input
+from edgekd.models.fixed import FixedInput
 from edgekd.models.network import Gift, Network, SegOutput
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.nearest import nearest
@@ -63,7 +64,8 @@ class ForeignNetwork(Network):
                 _submodule(module, name, recipe.name)
         if recipe.classifier is not None:
             _require_pointwise(module.get_submodule(recipe.classifier), recipe)
-        self._pools = False
+        self.one_size = getattr(module, "size", None) if isinstance(module, FixedInput) else None
+        self._pools = self._plain = False
         found = self._try()
         if num_classes is not None and found.logits.shape[1] != num_classes:
             raise UsageError(
@@ -122,6 +124,11 @@ class ForeignNetwork(Network):
             elif self.recipe.features is not None:
                 stack.enter_context(_hook(self.module, self.recipe.features, after=seen.append))
             output = self.module(pad_to(image, self.multiple))
+        if self._plain and isinstance(output, Sequence) and self.recipe.logits is None:
+            raise UsageError(
+                f"{self.name} gives its logits alone in evaluation and {len(output)} outputs in training; "
+                "name the position of the logits with logits, e.g. student.logits=0."
+            )
         size = (image.shape[-2], image.shape[-1])
         logits = _crop(pick(output, self.recipe.logits, self.name), size, self.multiple)
         if seen and not (isinstance(seen[-1], Tensor) and seen[-1].ndim == 4):
@@ -142,8 +149,11 @@ class ForeignNetwork(Network):
         def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._pools |= inputs[0].shape[2:].numel() == 1
 
+        def see(module: nn.Module, inputs: Any, output: Any) -> None:
+            self._plain = isinstance(output, Tensor)
+
         norms = [part for part in self.module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-        hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+        hooks = [norm.register_forward_pre_hook(look) for norm in norms] + [self.module.register_forward_hook(see)]
         try:
             size, found = self._first_that_runs([(1, size) for size in SIZES])
             odd = [(multiple, (size[0] - 32 + multiple, size[1] - 32 + multiple)) for multiple in MULTIPLES]
@@ -222,7 +232,7 @@ def pick(output: Any, key: str | None, name: str) -> Tensor:
     Raises:
         UsageError: If they are not there.
     """
-    if isinstance(output, Tensor) and key is None:
+    if isinstance(output, Tensor) and (key is None or key.isdecimal()):  # a position, where training gives several
         return output
     keys = [key] if key is not None else [*LOGITS, "0"]
     for candidate in keys:

@@ -49,6 +49,7 @@ class Network(nn.Module, ABC):
     Attributes:
         classifier: The last 1×1 convolution, A → C, that reads `SegOutput.features`; None if there is none. Every subclass sets it.
         multiple: Sides of the input that need no padding are multiples of this; `forward` takes every size.
+        one_size: (H, W) that it resizes every image to; None = it takes any.
         trainable: Whether it can be a student; compiled networks can't.
         class_names: Of its classes, if it knows them.
     """
@@ -56,6 +57,7 @@ class Network(nn.Module, ABC):
     mean: Tensor
     std: Tensor
     multiple: int = 1
+    one_size: tuple[int, int] | None = None
     trainable: bool = True
     class_names: tuple[str, ...] | None = None
     classifier: nn.Conv2d | None

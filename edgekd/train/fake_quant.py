@@ -29,14 +29,15 @@ class FakeQuant(TorchFunctionMode):
     Args:
         weight_bits: 7 or 8.
         target: What the INT8 export is for.
+        spared: Weight of a convolution that is left alone, or None.
     """
 
-    def __init__(self, weight_bits: WeightBits, target: Target) -> None:
+    def __init__(self, weight_bits: WeightBits, target: Target, spared: Tensor | None = None) -> None:
         super().__init__()
-        self.levels, self.round_input = LEVELS[weight_bits], ROUND_INPUT[target]
+        self.levels, self.round_input, self.spared = LEVELS[weight_bits], ROUND_INPUT[target], spared
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.conv2d:
+        if func is torch.conv2d and args[1] is not self.spared:
             image, weight, *rest = args
             args = (self.round_input(image), round_channels(weight, self.levels), *rest)
         return func(*args, **(kwargs or {}))
@@ -69,11 +70,15 @@ def round_channels(weight: Tensor, levels: int) -> Tensor:
 
 
 def quantise_while_training(student: Network, weight_bits: WeightBits, target: Target = "cpu") -> None:
-    """Make a student's backbone and head run under `FakeQuant`; its classifier stays float, as it does in the export."""
+    """Make a student's backbone and head run under `FakeQuant`; its classifier stays float, as it does in the export.
+
+    Of a network from elsewhere that is the classifier that its recipe names.
+    """
     entered: list[FakeQuant] = []
+    classifier = None if student.classifier is None else student.classifier.weight
 
     def enter(module: nn.Module, inputs: Any) -> None:
-        entered.append(FakeQuant(weight_bits, target))
+        entered.append(FakeQuant(weight_bits, target, classifier))
         entered[-1].__enter__()
 
     def leave(module: nn.Module, inputs: Any, outputs: Any) -> None:

@@ -140,6 +140,19 @@ def test_a_network_of_one_size_sees_the_image_resized(plain, tmp_path):
     assert network(large).logits.shape == module(resized).shape
 
 
+def test_outputs_that_only_training_has_need_a_position():
+    """[auxiliary, logits] in training and the logits alone in evaluation: the first would be the wrong head."""
+    recipe = ModelRecipe(name="tests.models.own:DeepSupervised")
+    with pytest.raises(UsageError, match=r"student\.logits=0"):
+        build_network(recipe, 4).train()(torch.zeros(2, 3, 64, 64))
+    network = build_network(recipe.model_copy(update={"logits": "1", "auxiliary_logits": "0"}), 4)
+    image = torch.randn(2, 3, 64, 64)
+    trained = network.train()(image)
+    side, scores = network.module(image)
+    assert torch.equal(trained.logits, scores) and torch.equal(trained.aux_logits, side)
+    assert torch.equal(network.eval()(image).logits, network.module(image))
+
+
 class Plain(nn.Module):
     """Logits at the image's size of features at stride 4, as torchvision's networks have them."""
 

@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from edgekd import parts, pipeline
+from edgekd.config import ModelRecipe
 from edgekd.export.onnx import write_onnx
-from edgekd.models import load_network
+from edgekd.models import build_network, load_network
 from edgekd.runs import Run, open_run
 from edgekd.train.fake_quant import FakeQuant, quantise_while_training, round_between, round_channels, round_symmetric
 from edgekd_calib.forms import FORMS
@@ -71,6 +72,18 @@ def test_training_sees_the_noise_of_the_exported_int8_model(tmp_path, target, bi
         scores = F.interpolate(model(pixels).logits, (64, 96), mode="bilinear", align_corners=True).numpy()
     assert snr(early, seen[0].numpy()) > 80 > 60 > snr(exact_early, early)
     assert snr(exact_late, scores) == pytest.approx(snr(exact_late, late), abs=3.0)
+
+
+def test_the_classifier_of_a_network_from_elsewhere_stays_float():
+    recipe = ModelRecipe(name="tests.models.own:Net", logits="scores", classifier="last")
+    model = build_network(recipe, 4).eval()
+    quantise_while_training(model, 8)
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        output = model(image)
+    exact = F.conv2d(output.features, model.module.last.weight, model.module.last.bias)
+    torch.testing.assert_close(output.logits, exact)
+    assert not torch.equal(output.features, model.module.up(model.module.down(image)))
 
 
 def test_the_mode_ends_with_the_forward_even_when_that_fails():

@@ -17,6 +17,7 @@ import torch
 from edgekd import parts, pipeline
 from edgekd.config import Recipe
 from edgekd.data import open_split
+from edgekd.loading import merge, validate
 from edgekd.models import load_network
 from edgekd.runs import Run
 from edgekd.train.loop import Trainer
@@ -301,6 +302,29 @@ def test_a_run_is_not_its_own_teacher(tmp_path, tiny):
     with pytest.raises(UsageError, match="is this run's own teacher"):
         pipeline.train(itself, tmp_path / "run", overwrite=True)
     assert (tmp_path / "run/best.safetensors").is_file()
+
+
+def test_where_nothing_reads_a_teacher_none_is_trained(tmp_path, tiny, monkeypatch):
+    parts_trained = []
+    monkeypatch.setattr(pipeline, "train", lambda part, folder, **options: parts_trained.append(part.method))
+    pipeline.distill(tiny.model_copy(update={"transfer": []}), tmp_path / "alone")
+    assert parts_trained == ["baseline"]
+    weighted = tiny.model_copy(update={"transfer": [], "task": tiny.task.model_copy(update={"weighting": "difficulty", "min_kept": 100})})
+    pipeline.distill(weighted, tmp_path / "weighted")
+    assert parts_trained[1:] == ["teacher", weighted.method]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "speed", "says"),
+    [({"window": (32, 32)}, {}, "64x96 only"), ({}, {"fold_teacher": True}, "weights stay"), ({}, {"bf16_teacher": True}, "weights stay")],
+)
+def test_what_a_compiled_teacher_cannot_do_is_said(teacher, speed, says, tmp_path, tiny):
+    net = torch.nn.Conv2d(3, 9, 1)
+    torch.onnx.export(net, (torch.zeros(1, 3, 64, 96),), tmp_path / "net.onnx", dynamo=True, verbose=False)
+    changed = {"teacher": {"source": str(tmp_path / "net.onnx"), **teacher}, "train": {"speed": speed}}
+    recipe = validate(Recipe, merge(tiny.model_dump(mode="json", exclude={"teacher"}), changed), "test")
+    with pytest.raises(UsageError, match=says):
+        pipeline.load_teacher(recipe, open_split(recipe).classes)
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "best.safetensors"])

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from edgekd.config import ModelRecipe
+from edgekd.models.fixed import FixedInput
 from edgekd.models.foreign import ForeignNetwork
-from edgekd.models.sources.fixed import FixedInput
 from edgekd_calib.graph import load_graph, scores_tensor, with_outputs
 from edgekd_runtime.artifact import SIDECAR, Artifact
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from edgekd.config import ModelRecipe
+from edgekd.models.fixed import FixedInput
 from edgekd.models.foreign import ForeignNetwork
-from edgekd.models.sources.fixed import FixedInput
 from edgekd.runs import Run
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.trust import require_trust
