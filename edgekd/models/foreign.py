@@ -65,7 +65,8 @@ class ForeignNetwork(Network):
         if recipe.classifier is not None:
             _require_pointwise(module.get_submodule(recipe.classifier), recipe)
         self.one_size = getattr(module, "size", None) if isinstance(module, FixedInput) else None
-        self._pools = self._plain = False
+        self._pools = False
+        self._plain: bool | None = None  # whether evaluation gives the logits alone; found at the first forward
         found = self._try()
         if num_classes is not None and found.logits.shape[1] != num_classes:
             raise UsageError(
@@ -124,6 +125,8 @@ class ForeignNetwork(Network):
             elif self.recipe.features is not None:
                 stack.enter_context(_hook(self.module, self.recipe.features, after=seen.append))
             output = self.module(pad_to(image, self.multiple))
+        if self._plain is None:
+            self._plain = isinstance(output, Tensor)
         if self._plain and isinstance(output, Sequence) and self.recipe.logits is None:
             raise UsageError(
                 f"{self.name} gives its logits alone in evaluation and {len(output)} outputs in training; "
@@ -149,11 +152,8 @@ class ForeignNetwork(Network):
         def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._pools |= inputs[0].shape[2:].numel() == 1
 
-        def see(module: nn.Module, inputs: Any, output: Any) -> None:
-            self._plain = isinstance(output, Tensor)
-
         norms = [part for part in self.module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-        hooks = [norm.register_forward_pre_hook(look) for norm in norms] + [self.module.register_forward_hook(see)]
+        hooks = [norm.register_forward_pre_hook(look) for norm in norms]
         try:
             size, found = self._first_that_runs([(1, size) for size in SIZES])
             odd = [(multiple, (size[0] - 32 + multiple, size[1] - 32 + multiple)) for multiple in MULTIPLES]
