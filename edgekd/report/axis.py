@@ -40,7 +40,7 @@ class Axis:
             return Axis(low, high, start, end, _log_ticks(low, high, (1, 2, 5) if octave > _NAME else (1,)), True)
         room = 0.14 * (high - low) or 0.25 * high
         low, high = (0.0 if low < 0.45 * high else low - room, high + room)
-        return Axis(low, high, start, end, _ticks(low, high, max(3, int(abs(end - start) / 90))))
+        return Axis(low, high, start, end, ticks(low, high, max(3, int(abs(end - start) / 90))))
 
     @staticmethod
     def accuracy(values: Sequence[float], start: float, end: float) -> "Axis":
@@ -49,10 +49,10 @@ class Axis:
         low, high = max(0.0, min(values) - room), min(100.0, max(values) + room)
         if low >= high:
             low, high = 0.0, 100.0
-        return Axis(low, high, start, end, _ticks(low, high, max(3, int(abs(end - start) / 48))))
+        return Axis(low, high, start, end, ticks(low, high, max(3, int(abs(end - start) / 48))))
 
 
-def _ticks(low: float, high: float, count: int) -> tuple[float, ...]:
+def ticks(low: float, high: float, count: int) -> tuple[float, ...]:
     """At most about `count` multiples of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

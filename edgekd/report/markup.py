@@ -1,97 +1,53 @@
-"""Text into markup: escaping, and one way to write each kind of number."""
+"""The templates of the page and the plot, and one way to fill them: everything that is not their own is escaped."""
 
-import math
-import re
-from collections.abc import Hashable, Iterable, Sequence
-from html import escape
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
 
-ABSENT = "–"
-FEW, AT_ONCE = 12, 100
-LATER = ' class="later"'
-Item = TypeVar("Item", bound=Hashable)
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-# what neither XML nor UTF-8 can hold, but a JSON string can: control characters, lone surrogates, non-characters
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from edgekd.report import palette, words
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def text(value: object) -> str:
-    """Any value as text that is safe in an element and in a quoted attribute."""
-    return escape(plain(value), quote=True)
+def render(template: str, **values: object) -> Markup:
+    """A template with its values.
 
-
-def plain(value: object) -> str:
-    """Any value as text that UTF-8 and XML can hold; not escaped."""
-    return _UNWRITABLE.sub("\ufffd", str(value))
-
-
-def milliseconds(value: float | None) -> str:
-    """At least three significant digits, without a unit."""
-    if value is None:
-        return ABSENT
-    return f"{value:.{3 if value < 1 else 2 if value < 100 else 1}f}"
-
-
-def percent(share: float | None, digits: int = 2) -> str:
-    """A share in 0–1 as a percentage, without the sign."""
-    return ABSENT if share is None else f"{100 * share:.{digits}f}"
-
-
-def points(difference: float, digits: int = 2) -> str:
-    """A difference of shares in percentage points, with a typographic sign."""
-    figure = f"{100 * difference:+.{digits}f}"
-    return f"±{figure[1:]}" if float(figure) == 0 else figure.replace("-", "−")
-
-
-def rate(value: float | None) -> str:
-    """A throughput, without a unit."""
-    return ABSENT if value is None else f"{value:.{1 if value < 1000 else 0}f}"
-
-
-def megabytes(size: float) -> str:
-    """Bytes in units of 10⁶, without the unit."""
-    return f"{size / 1e6:.{2 if size < 1e8 else 1}f}"
-
-
-def significant(value: float) -> str:
-    """Three significant digits, never in powers of ten."""
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0}f}"
-
-
-def shorten(words: str, limit: int) -> str:
-    """`words`, cut to `limit` characters with an ellipsis at the end."""
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
-
-
-def unique(items: Iterable[Item]) -> list[Item]:
-    """The items without repetition, in order of appearance."""
-    return list(dict.fromkeys(items))
-
-
-def listing(items: Iterable[object], limit: int = 6, joint: str = ", ") -> str:
-    """The distinct items as escaped text with `joint` between them; those beyond `limit` are counted."""
-    words = [text(item) for item in unique(str(item) for item in items)]
-    more = [f"and {len(words) - limit:,} more"] if len(words) > limit else []
-    return joint.join(words[:limit] + more)
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 model``, ``1,000 models``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def scrolling(name: str, head: str, lines: Sequence[str]) -> str:
-    """A table in a box that scrolls, of headings and the cells of each row.
-
-    Only the first `AT_ONCE` rows are laid out: a thousand take a browser seconds. The script shows the others when asked, print and a
-    browser without scripts always do. A row's number ties it to its point in the plot.
+    Args:
+        template: File below ``templates/``.
+        values: What it names; text is escaped, `Markup` is not.
     """
-    rows = (f'<tr data-row="{index}"{LATER if index >= AT_ONCE else ""}>{cells}</tr>' for index, cells in enumerate(lines))
-    tools = (
-        f'<div class="tools" hidden><input type="search" placeholder="Filter, e.g. int8" aria-label="Filter {name}">'
-        '<button type="button"></button></div>'
-    )
-    return (
-        f'{tools if len(lines) > FEW else ""}<div class="scroll" role="region" aria-label="{name}" tabindex="0"><table>'
-        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return Markup(words.plain(_environment().get_template(template).render(**values)))
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {
+        "colour": palette.colour,
+        "shape": palette.shape,
+        "ms": words.milliseconds,
+        "percent": words.percent,
+        "plural": words.plural,
+        "points": words.points,
+        "px": _pixels,
+        "class": _class,
+    }
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
+    return made
+
+
+def _pixels(value: float) -> str:
+    return f"{value:.1f}"
+
+
+@cache
+def _class(names: str) -> Markup:
+    """The attribute of an element's classes; nothing without any."""
+    return Markup(' class="{}"').format(names) if names else Markup("")
+
+
+def trusted(name: str) -> Markup:
+    """A file of the package below ``templates/`` as it is: style and scripts."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

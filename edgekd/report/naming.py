@@ -7,8 +7,9 @@ from edgekd.report.row import Row
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """Name and method; rows that still agree add what they differ in, and at last a number."""
-    found = [row.name if row.method.lower() in row.name.lower() else f"{row.name} ({row.method})" for row in rows]
+    """Name, and method if there are several; rows that still agree add what they differ in, and at last a number."""
+    several = len({row.about.method for row in rows}) > 1
+    found = [_name(row) if several else row.about.name for row in rows]
     same = defaultdict(list)
     for index, label in enumerate(found):
         same[label].append(index)
@@ -24,7 +25,14 @@ def labels(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def _name(row: Row) -> str:
+    """The artifact's name, with the method unless it says it."""
+    name, method = row.about.name, row.about.method
+    return name if method.lower() in name.lower() else f"{name} ({method})"
+
+
 def _details(row: Row) -> tuple[str, ...]:
     """What two measurements of one name may differ in, the most telling first."""
-    threads = f"{row.threads} thread{'s' * (row.threads > 1)}" if row.threads else "default threads"
-    return row.precision, row.model, "×".join(map(str, row.size)), row.backend, threads, f"batch {row.batch}", row.device
+    one, about = row.one, row.about
+    threads = f"{one.threads} thread{'s' * (one.threads > 1)}" if one.threads else "default threads"
+    return about.precision, about.model, "×".join(map(str, about.size)), one.backend, threads, f"batch {one.batch}", row.device

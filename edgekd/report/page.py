@@ -4,89 +4,107 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from edgekd.report import palette, sections
+from markupsafe import Markup
+
+from edgekd.report import figures, palette
 from edgekd.report.details import embedded
-from edgekd.report.markup import listing, text, unique
-from edgekd.report.pareto import draw, plottable
-from edgekd.report.pictures import SampleRow, pictures_section
+from edgekd.report.markup import render, trusted
+from edgekd.report.method import method_view
+from edgekd.report.noise import noise
+from edgekd.report.pictures import SampleRow, pictures_view
+from edgekd.report.recommend import recommendations
+from edgekd.report.repeats import repeats, repeats_view
 from edgekd.report.row import Row
 from edgekd.report.rows import read_rows
 from edgekd.report.summary import summary, tiles
-from edgekd.report.table import results_section
+from edgekd.report.table import results_grid
+from edgekd.report.words import listing, unique
+from edgekd_runtime.decision import MIOU_DROP
 from edgekd_runtime.files import write_text
 from edgekd_runtime.measurement import Measurement
 
 __all__ = ["SampleRow", "write_report"]
 
-_HERE = Path(__file__).parent
-# one drawing stretched over every screen would have words too small on a phone and too large on a desk
 _SCRIPTS = ("row.js", "plot.js", "table.js")  # in the order of who uses whom
-_WITHOUT_SCRIPTS = "<noscript><style>.later{display:table-row}</style></noscript>"
-_PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
+
+
+class Part(NamedTuple):
+    """A section: its template is called after its anchor."""
+
+    anchor: str
+    heading: str
+    view: Any
 
 
 def write_report(
-    results: Sequence[Measurement], out: Path, *, samples: Sequence[SampleRow] = (), title: str = "edgekd report", note: str = ""
+    results: Sequence[Measurement],
+    out: Path,
+    *,
+    samples: Sequence[SampleRow] = (),
+    title: str = "edgekd report",
+    note: str = "",
+    max_latency_ms: float | None = None,
+    max_miou_drop: float = MIOU_DROP,
 ) -> None:
     """Write the page, atomically.
 
     Args:
         results: Measurements.
         out: The ``.html`` file.
-        samples: Pictures to show, a scene a row.
+        samples: Pictures to show, one scene per row.
         title: Heading of the page.
         note: A paragraph under it.
+        max_latency_ms: Latency target: a line in the plot; rows beyond it are marked.
+        max_miou_drop: For the recommendation: largest loss of mIoU against the most accurate file of the same model, in points.
 
     Raises:
         UsageError: If there are no results, or a picture is not RGB uint8.
         EdgeKDError: If a result is incomplete, or the file can't be written.
     """
     rows = read_rows(results)
-    style = palette.page_css() + (_HERE / "page.css").read_text(encoding="utf-8")
-    script = '"use strict";\n' + "".join((_HERE / "scripts" / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    body = _body(rows, samples, title, note)
-    write_text(
-        out,
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f'<title>{text(title)}</title><link rel="icon" href="data:,"><style>{style}</style>{_WITHOUT_SCRIPTS}</head>\n'
-        f"<body>{body}{embedded(rows)}<script>{script}</script></body></html>\n",
+    script = Markup('"use strict";\n') + Markup("").join(trusted(f"scripts/{name}") for name in _SCRIPTS)
+    repeated = repeats(rows)
+    page = render(
+        "page.html",
+        title=title,
+        note=note,
+        policy=_policy(script),
+        script=script,
+        devices=listing((row.device for row in rows), 4),
+        versions=listing(
+            [f"{row.one.backend} {row.one.backend_version}" for row in rows]
+            + [f"edgekd {row.one.device.get('edgekd_runtime', 'of unknown version')}" for row in rows]
+        ),
+        noise=noise(rows),
+        recommended=recommendations(rows, max_miou_drop, max_latency_ms),
+        summary=summary(rows, repeated),
+        tiles=tiles(rows, max_latency_ms),
+        parts=[
+            part
+            for part in (
+                Part("front", "Accuracy and latency", figures.front_view(rows, max_latency_ms)),
+                Part("results", "Results", results_grid(rows, max_latency_ms)),
+                Part("repeats", "Repeated trainings", repeats_view(repeated) if repeated else None),
+                Part("histograms", "Latency histograms", figures.histograms_view(rows)),
+                Part("classes", "IoU by class", figures.classes_view(rows)),
+                Part("pictures", "Pictures", _pictures(samples, rows)),
+                Part("method", "How it was measured", method_view(rows)),
+            )
+            if part.view
+        ],
+        data=embedded(rows),
+        **palette.STYLE,
     )
+    write_text(out, page + "\n")
+
+
+def _pictures(samples: Sequence[SampleRow], rows: Sequence[Row]) -> dict[str, Any] | None:
+    return pictures_view(samples, unique(row.about.classes for row in rows)) if samples else None
 
 
 def _policy(script: str) -> str:
     """What the page may load: nothing from outside, and no script but its own."""
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-
-
-def _body(rows: Sequence[Row], samples: Sequence[SampleRow], title: str, note: str) -> str:
-    parts = [("front", "Accuracy and latency", sections.front_section(rows, _plots(rows))), ("results", "Results", results_section(rows))]
-    parts.append(("histograms", "Latency histograms", sections.histograms_section(rows)))
-    parts.append(("classes", "IoU by class", sections.classes_section(rows)))
-    parts.append(("pictures", "Pictures", pictures_section(samples, unique(row.classes for row in rows)) if samples else ""))
-    parts.append(("method", "How it was measured", sections.method_section(rows)))
-    present = [part for part in parts if part[2]]
-    links = "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading, _ in present)
-    versions = listing(f"{row.backend} {row.backend_version}" for row in rows)
-    runtime = listing(f"edgekd {row.machine.get('edgekd_runtime', 'of unknown version')}" for row in rows)
-    return "\n".join(
-        [
-            f"<header><h1>{text(title)}</h1>",
-            *([f'<p class="note">{text(note)}</p>'] if note else []),
-            f'<p class="dim">{listing((row.device for row in rows), 4)} · {versions} · {runtime}</p>',
-            f'<nav aria-label="Sections">{links}</nav></header>',
-            f'<main><p class="summary">{summary(rows)}</p>{tiles(rows)}',
-            *(markup for _, _, markup in present),
-            "</main>",
-        ]
-    )
-
-
-def _plots(rows: Sequence[Row]) -> str:
-    """The plot once for every width of the screen; empty if no row can be plotted."""
-    if not plottable(rows):
-        return ""
-    return "".join(f'<div class="{kind}">{draw(rows, width, height, tips=False)}</div>' for kind, width, height in _PLOTS)

@@ -2,20 +2,93 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from edgekd.report import palette
 from edgekd.report.axis import Axis
 from edgekd.report.details import tip
-from edgekd.report.markup import shorten, text, unique
+from edgekd.report.markup import render
 from edgekd.report.placement import Box, Placed, label_width, place
 from edgekd.report.row import Row, score_names
 from edgekd.report.rows import read_rows
+from edgekd.report.words import shorten, unique
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.measurement import Measurement
 
 _LEFT, _RIGHT, _BOTTOM, _LINE = 56, 18, 50, 24
 _HINT = "↖ better"
 _LEGEND, _LABELS, _MANY = 16, 40, 200
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of the legend: its place, its words, and the class and path data of its symbol, if it has one."""
+
+    left: float
+    baseline: int
+    words: str
+    symbol: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row's place, and how it is drawn; its tooltip, or its number for a script that knows the words."""
+
+    x: float
+    y: float
+    style: int
+    on_front: bool
+    scale: float
+    number: int | None
+    tip: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """The line of the latency that is asked for, and where its name stands."""
+
+    x: float
+    at: float
+    baseline: float
+    anchor: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What the template draws; lengths are CSS pixels.
+
+    Attributes:
+        left, right, top, bottom: The plot's frame.
+        steps: Corners of the front's step line.
+        alone: Whether it brings its own style and tooltips.
+    """
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    summary: str
+    score: str
+    hint: str
+    keys: list[Key]
+    x: Axis
+    y: Axis
+    steps: list[tuple[float, float]]
+    target: Target | None
+    points: list[Point]
+    names: list[Placed]
+    alone: bool
+
+    @property
+    def line(self) -> str:
+        """The front as path data."""
+        return "L".join(f"{x:.1f} {y:.1f}" for x, y in self.steps)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -42,107 +115,123 @@ def front_rows(rows: Sequence[Row]) -> list[Row]:
     return [shown[index] for index in pareto_front([(row.p50, row.miou or 0.0) for row in shown])]
 
 
-def pareto_svg(results: Sequence[Measurement], *, width: int = 900, height: int = 460) -> str:
+def pareto_svg(results: Sequence[Measurement], *, width: int = 900, height: int = 460, max_latency_ms: float | None = None) -> str:
     """The plot of measurements.
 
     Args:
         results: Measurements.
         width: Of the drawing, in CSS pixels; it scales, and its text with it.
         height: Likewise.
+        max_latency_ms: Latency target, drawn as a line.
 
     Raises:
         UsageError: If there are no results, or none has an accuracy.
     """
-    return draw(read_rows(results), width, height)
+    return draw(read_rows(results), width, height, max_latency_ms)
 
 
-def draw(rows: Sequence[Row], width: int, height: int, tips: bool = True) -> str:
+def draw(rows: Sequence[Row], width: int, height: int, max_latency_ms: float | None = None, alone: bool = True) -> Markup:
     """The plot of rows; `pareto_svg` for results.
 
     Args:
         rows: What to plot.
         width: Of the drawing, in CSS pixels.
         height: Likewise.
-        tips: Let every point bring its tooltip; without, its row's number, for a script that knows the words.
+        max_latency_ms: Latency target, drawn as a line.
+        alone: Let it bring its style, and every point its tooltip; without, its row's number, for a script that knows the words.
     """
+    return render("plot.svg", plot=_plot(rows, width, height, max_latency_ms, alone), **palette.STYLE)
+
+
+def _plot(rows: Sequence[Row], width: int, height: int, max_latency_ms: float | None, alone: bool) -> Plot:
     shown = plottable(rows)
     if not shown:
         raise UsageError("No result has an accuracy to plot; measure it with `edgekd bench` (without --no-accuracy).")
     front = front_rows(shown)
-    legend, top = _legend(shown, width)
-    x = Axis.latency([row.p50 for row in shown], _LEFT, width - _RIGHT)
-    y = Axis.accuracy([100 * (row.miou or 0.0) for row in shown], height - _BOTTOM, top)
+    keys, top = _legend(shown, width)
+    right, bottom = width - _RIGHT, height - _BOTTOM
+    target = [max_latency_ms] if max_latency_ms is not None else []
+    x = Axis.latency([*(row.p50 for row in shown), *target], _LEFT, right)
+    y = Axis.accuracy([100 * (row.miou or 0.0) for row in shown], bottom, top)
     spots = {row.label: (x(row.p50), y(100 * (row.miou or 0.0))) for row in shown}
-    steps = _steps([spots[row.label] for row in front], width - _RIGHT)
+    steps = _steps([spots[row.label] for row in front], right)
     on_front = {row.label for row in front}
     crowded = len(shown) > _LABELS
-    named = front[:_LABELS] if crowded else [*front, *(row for row in shown if row.label not in on_front)]
-    frame = (_LEFT, top, width - _RIGHT, height - _BOTTOM)
-    placed = place([(*spots[row.label], shorten(row.label, 34)) for row in named], list(spots.values()), steps, frame, [_hint_box(top)])
-    best = ", ".join(row.label for row in front[:12])
-    summary = f"Network latency against {score_names(shown)} of {len(shown)} measurements; on the Pareto front: {best}."
-    inside = {row.label: _title(row) if tips else "" for row in shown}
-    number = {row.label: "" if tips else f' data-row="{index}"' for index, row in enumerate(rows)}
-    points = sorted(shown, key=lambda row: row.label in on_front)  # the front is drawn last, on top
     scale = 0.5 if len(shown) > _MANY else 0.75 if crowded else 1.0
-    return "".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="edgekd-plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'role="img" aria-label="{text(summary)}"><style>{palette.svg_css()}</style>',
-            f'<rect class="ground" width="{width}" height="{height}" rx="10"/>',
-            legend,
-            _axes(x, y, width, height, top, score_names(shown)),
-            _front(steps, height - _BOTTOM),
-            *(_point(row, spots[row.label], row.label in on_front, scale, number[row.label], inside[row.label]) for row in points),
-            *(_label(one) for one in placed),
-            "</svg>",
-        ]
+    number = {row.label: None if alone else index for index, row in enumerate(rows)}
+    named = front[:_LABELS] if crowded else [*front, *(row for row in shown if row.label not in on_front)]
+    lines = [_target(x(one), one, bottom, right, list(spots.values())) for one in target]
+    kept = [_hint_box(top), *(box for _, boxes in lines for box in boxes)]
+    return Plot(
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=right,
+        top=top,
+        bottom=bottom,
+        summary=_summary(shown, front),
+        score=score_names(shown),
+        hint=_HINT,
+        keys=keys,
+        x=x,
+        y=y,
+        steps=steps,
+        target=next((line for line, _ in lines), None),
+        points=[
+            Point(
+                *spots[row.label],
+                style=row.style,
+                on_front=row.label in on_front,
+                scale=max(scale, 0.75) if row.label in on_front else scale,
+                number=number[row.label],
+                tip="\n".join(tip(row)) if alone else "",
+            )
+            for row in sorted(shown, key=lambda row: row.label in on_front)  # the front is drawn last, on top
+        ],
+        names=place(
+            [(*spots[row.label], shorten(row.label, 34)) for row in named],
+            list(spots.values()),
+            steps,
+            (_LEFT, top, right, bottom),
+            kept,
+        ),
+        alone=alone,
     )
 
 
-def _legend(rows: Sequence[Row], width: int) -> tuple[str, int]:
-    """Methods in as many lines as they need; returns the markup and where the plot may begin."""
-    styles = {row.method: row.style for row in rows}
-    methods = unique(row.method for row in rows)
-    entries: list[tuple[str, str]] = [
-        (shorten(method, 24), f'<path class="m{palette.colour(styles[method])}" d="{palette.shape(styles[method])}"/>')
-        for method in methods[:_LEGEND]
-    ]
+def _summary(shown: Sequence[Row], front: Sequence[Row]) -> str:
+    best = ", ".join(row.label for row in front[:12])
+    return f"Network latency against {score_names(shown)} of {len(shown)} measurements; on the Pareto front: {best}."
+
+
+def _legend(rows: Sequence[Row], width: int) -> tuple[list[Key], int]:
+    """Methods in as many lines as they need; returns the entries and where the plot may begin."""
+    styles = {row.about.method: row.style for row in rows}
+    methods = unique(row.about.method for row in rows)
+    entries = [(shorten(method, 24), f"m{palette.colour(styles[method])}", palette.shape(styles[method])) for method in methods[:_LEGEND]]
     if len(methods) > _LEGEND:
-        entries.append((f"and {len(methods) - _LEGEND} more methods", ""))
-    entries += [("Pareto front", '<path class="front" d="M-9 4H0V-4H9"/>'), ("beaten", f'<path class="m0 hollow" d="{palette.shape(1)}"/>')]
-    parts, left, line = [], float(_LEFT), 1
-    for words, symbol in entries:
+        entries.append((f"and {len(methods) - _LEGEND} more methods", "", ""))
+    entries += [("Pareto front", "front", "M-9 4H0V-4H9"), ("not on the front", "m0 hollow", palette.shape(1))]
+    keys, left, line = [], float(_LEFT), 1
+    for words, symbol, path in entries:
         needed = label_width(words) + 38
         if left + needed > width and left > _LEFT:
             left, line = _LEFT, line + 1
-        baseline = line * _LINE - 2
-        indent = 20 if symbol else 4
-        parts.append(
-            f'<g transform="translate({left + 8:.1f} {baseline - 4})">{symbol}</g>'
-            f'<text class="key" x="{left + indent:.1f}" y="{baseline}">{text(words)}</text>'
-        )
+        keys.append(Key(left, line * _LINE - 2, words, symbol, path))
         left += needed
-    return "".join(parts), line * _LINE + 18
+    return keys, line * _LINE + 18
 
 
-def _axes(x: Axis, y: Axis, width: int, height: int, top: int, score: str) -> str:
-    bottom, right = height - _BOTTOM, width - _RIGHT
-    scale = ", log scale" if x.logarithmic else ""
-    lines = [f'<path class="grid" d="M{x(tick):.1f} {top}V{bottom}"/>' for tick in x.ticks]
-    lines += [f'<path class="grid" d="M{_LEFT} {y(tick):.1f}H{right}"/>' for tick in y.ticks]
-    words = [f'<text class="tick" text-anchor="middle" x="{x(tick):.1f}" y="{bottom + 18}">{tick:g}</text>' for tick in x.ticks]
-    words += [f'<text class="tick" text-anchor="end" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}">{tick:g}</text>' for tick in y.ticks]
-    return "".join(
-        [
-            *lines,
-            f'<path class="axis" d="M{_LEFT} {top}V{bottom}H{right}"/>',
-            *words,
-            f'<text class="title" text-anchor="middle" x="{(_LEFT + right) / 2}" y="{height - 10}">Network latency p50 (ms{scale})</text>',
-            f'<text class="title" text-anchor="middle" transform="translate(15 {(top + bottom) / 2}) rotate(-90)">{score} (%)</text>',
-            f'<text class="hint" x="{_LEFT + 8}" y="{top + 16}">{_HINT}</text>',
-        ]
-    )
+def _target(x: float, milliseconds: float, bottom: float, right: float, spots: Sequence[tuple[float, float]]) -> tuple[Target, list[Box]]:
+    """The line of a latency target, its name where no point is, as low as possible; and the boxes that names keep free."""
+    words = f"target {milliseconds:g} ms"
+    width = label_width(words)
+    anchor, left = ("start", x + 6) if x + 6 + width < right else ("end", x - 6 - width)
+    near = [y for spot, y in spots if left - 10 < spot < left + width + 10]
+    heights = [bottom - 8 - step for step in range(0, 200, 20)]
+    baseline = next((one for one in heights if not any(one - 24 < y < one + 14 for y in near)), heights[0])
+    boxes = [(left, baseline - 14, left + width, baseline + 5)]
+    return Target(x, left if anchor == "start" else x - 6, baseline, anchor, words), boxes
 
 
 def _hint_box(top: int) -> Box:
@@ -156,27 +245,3 @@ def _steps(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[flo
     for spot in spots[1:]:
         corners += [(spot[0], corners[-1][1]), spot]
     return [*corners, (right, corners[-1][1])]
-
-
-def _front(steps: Sequence[tuple[float, float]], bottom: float) -> str:
-    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in steps)
-    return f'<path class="beaten" d="M{steps[0][0]:.1f} {bottom}L{line}V{bottom}Z"/><path class="front" d="M{line}"/>'
-
-
-def _label(placed: Placed) -> str:
-    leader = f'<path class="leader" d="M{placed.leader}"/>' if placed.leader else ""
-    return f'{leader}<text class="label" text-anchor="{placed.anchor}" x="{placed.x:.1f}" y="{placed.y:.1f}">{text(placed.words)}</text>'
-
-
-def _title(row: Row) -> str:
-    words = text("\n".join(tip(row)))
-    return f'<title>{words}</title><circle class="touch" r="13"/>'
-
-
-def _point(row: Row, spot: tuple[float, float], on_front: bool, scale: float, number: str, inside: str) -> str:
-    kind, scale = ("", max(scale, 0.75)) if on_front else (" hollow", scale)
-    smaller = f" scale({scale:g})" if scale != 1 else ""
-    return (
-        f'<g class="point"{number} transform="translate({spot[0]:.1f} {spot[1]:.1f}){smaller}">{inside}'
-        f'<path class="m{palette.colour(row.style)}{kind}" d="{palette.shape(row.style)}"/></g>'
-    )

@@ -1,19 +1,36 @@
-"""Example pictures inside the page: rows of the same scene as image, label and every model's prediction."""
+"""Example pictures inside the page: rows of the same scene as image, label, every model's prediction and where it is wrong."""
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.report.markup import text
-from edgekd_runtime.classes import ClassSet
+from edgekd.report.words import percent
+from edgekd_runtime.classes import IGNORE, ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
+from edgekd_runtime.image import fit_classes
 
 _LONGEST, _QUALITY = 960, 85
 _MAP_COLOURS = 256
+RIGHT, WRONG, UNLABELLED = (58, 70, 82), (255, 176, 0), (0, 0, 0)
+"""Colours of an error map; their luminance differs, so that they can be told apart without seeing colours."""
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """Where a prediction differs from the label.
+
+    Attributes:
+        picture: RGB, uint8 H×W×3 in the colours `RIGHT`, `WRONG` and `UNLABELLED`.
+        share: Wrong pixels of those that are labelled, in 0–1; None if none is.
+    """
+
+    picture: NDArray[np.uint8]
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -23,27 +40,59 @@ class SampleRow:
     Attributes:
         name: What the page calls it, e.g. the file's name.
         pictures: Title → RGB, uint8 H×W×3, in the order of display, e.g. ``image``, ``label``, ``teacher``, ``student``.
+        errors: Title of a prediction → where it is wrong.
     """
 
     name: str
     pictures: dict[str, NDArray[np.uint8]]
+    errors: dict[str, ErrorMap] = field(default_factory=dict)
 
 
-def pictures_section(samples: Sequence[SampleRow], class_sets: Sequence[ClassSet]) -> str:
-    """The grid of pictures under the legend of the classes."""
-    legends = "".join(legend(classes) for classes in class_sets)
-    return f'<section id="pictures"><h2>Pictures</h2>{legends}{"".join(_sample(sample) for sample in samples)}</section>'
+def error_map(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> ErrorMap:
+    """Where two class maps differ.
+
+    Args:
+        label: uint8 H×W; 255 is not labelled.
+        prediction: uint8; resized to the label by nearest neighbour if its size differs.
+    """
+    counted = label != IGNORE
+    wrong = counted & (fit_classes(prediction, (label.shape[0], label.shape[1])) != label)
+    picture = np.full((*label.shape, 3), RIGHT, np.uint8)
+    picture[wrong] = WRONG
+    picture[~counted] = UNLABELLED
+    return ErrorMap(picture, float(wrong.sum() / counted.sum()) if counted.any() else None)
 
 
-def legend(classes: ClassSet) -> str:
-    """Names of classes beside their colours."""
-    entries = (f"<li>{swatch(colour)}{text(name)}</li>" for name, colour in zip(classes.names, classes.palette, strict=True))
-    return f'<ul class="legend">{"".join(entries)}</ul>'
+def pictures_view(samples: Sequence[SampleRow], class_sets: Sequence[ClassSet]) -> dict[str, Any]:
+    """The grid of pictures, and the legends of the classes and of the error maps."""
+    errors = (("prediction differs from the label", WRONG), ("prediction agrees", RIGHT), ("not labelled", UNLABELLED))
+    return {
+        "legends": [list(zip(one.names, one.palette, strict=True)) for one in class_sets],
+        "error_legend": errors if any(sample.errors for sample in samples) else (),
+        "samples": [{"name": sample.name, "figures": _figures(sample)} for sample in samples],
+    }
 
 
-def swatch(colour: tuple[int, int, int]) -> str:
-    """A small square of a class's colour."""
-    return f'<span class="swatch" style="background:rgb{colour}"></span>'.replace(", ", ",")
+def _figures(sample: SampleRow) -> list[dict[str, Any]]:
+    figures = []
+    for title, picture in sample.pictures.items():
+        figures.append(_figure(sample, title, picture))
+        if title in sample.errors:
+            wrong = sample.errors[title]
+            share = "" if wrong.share is None else f": {percent(wrong.share, 1)} % of pixels"
+            figures[-1]["error"] = _figure(sample, f"wrong{share}", wrong.picture)
+    return figures
+
+
+def _figure(sample: SampleRow, title: str, picture: NDArray[np.uint8]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "source": data_uri(picture),
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "words": f"{sample.name}: {title}",
+        "error": None,
+    }
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:
@@ -76,12 +125,3 @@ def data_uri(picture: NDArray[np.uint8]) -> str:
 def _colours(picture: NDArray[np.uint8]) -> int:
     packed = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     return len(np.unique(packed))
-
-
-def _sample(sample: SampleRow) -> str:
-    figures = "".join(
-        f'<figure><img src="{data_uri(picture)}" width="{picture.shape[1]}" height="{picture.shape[0]}" '
-        f'alt="{text(sample.name)}: {text(title)}" loading="lazy"><figcaption>{text(title)}</figcaption></figure>'
-        for title, picture in sample.pictures.items()
-    )
-    return f'<h3>{text(sample.name)}</h3><div class="pictures" style="--count:{len(sample.pictures)}">{figures}</div>'

@@ -3,28 +3,38 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.report.markup import milliseconds, unique
+from edgekd.report.axis import ticks
 from edgekd.report.row import Row
+from edgekd.report.words import milliseconds, unique
 from edgekd_runtime.latency import Latency
 from edgekd_runtime.stages import STAGES
 
 _TITLES = {"preprocess": "Pre", "postprocess": "Post", "h2d": "H2D", "d2h": "D2H"}
 _ORDER = list(STAGES)
-_HEIGHT = 40
+_HEIGHT, _TICKS = 40, 6
 
 
 class Histogram(NamedTuple):
-    """A histogram to draw: the outline of its bars in a box of 100×40, where its median is across, and its words."""
+    """A histogram to draw, in a box of 100×40.
+
+    Attributes:
+        title: The stage.
+        path: Outline of the bars.
+        median: Where the median is, across.
+        words: Minimum, median and p95, and how many calls.
+        ticks: Of the axis below it: where across, and what it says, in ms.
+    """
 
     title: str
     path: str
     median: float
     words: str
+    ticks: list[tuple[float, str]]
 
 
 def stages(rows: Sequence[Row]) -> list[str]:
     """The stages around the network that some row has, in the order in which a frame goes through them."""
-    present = unique(stage for row in rows for stage in row.stages if stage != "network")
+    present = unique(stage for row in rows for stage in row.one.latency if stage != "network")
     return sorted(present, key=lambda stage: _ORDER.index(stage) if stage in _ORDER else len(_ORDER))
 
 
@@ -35,7 +45,7 @@ def stage_title(stage: str) -> str:
 
 def histograms(row: Row) -> list[Histogram]:
     """Those of the network and of the whole frame, where they were recorded."""
-    recorded = [(stage, row.stages[stage]) for stage in ("network", "end_to_end") if stage in row.stages]
+    recorded = [(stage, row.one.latency[stage]) for stage in ("network", "end_to_end") if stage in row.one.latency]
     return [_histogram(stage_title(stage), latency) for stage, latency in recorded if latency.histogram]
 
 
@@ -43,8 +53,16 @@ def _histogram(title: str, latency: Latency) -> Histogram:
     counts, width = latency.histogram, 100 / len(latency.histogram)
     tops = (_HEIGHT * (1 - count / (max(counts) or 1)) for count in counts)
     steps = "".join(f"V{top:.3g}H{width * (index + 1):.3g}" for index, top in enumerate(tops))
-    median = 100 * (latency.p50_ms - latency.min_ms) / ((latency.p95_ms - latency.min_ms) or 1)
-    words = (
-        " – ".join(milliseconds(value) for value in (latency.min_ms, latency.p50_ms, latency.p95_ms)) + f" ms, {latency.count:,.0f} calls"
+    low, high = latency.min_ms, latency.p95_ms
+
+    def across(value: float) -> float:
+        return round(100 * (value - low) / ((high - low) or 1), 1)
+
+    figures = f"min {milliseconds(low)}, p50 {milliseconds(latency.p50_ms)}, p95 {milliseconds(high)} ms"
+    return Histogram(
+        title=title,
+        path=f"M0 {_HEIGHT}{steps}V{_HEIGHT}Z",
+        median=across(latency.p50_ms),
+        words=f"{figures}; {latency.count:,.0f} calls, highest bar {max(counts):,}",
+        ticks=[(across(tick), f"{tick:g}") for tick in ticks(low, high, _TICKS)] if high > low else [(0.0, milliseconds(low))],
     )
-    return Histogram(title, f"M0 {_HEIGHT}{steps}V{_HEIGHT}Z", round(median, 1), words)

@@ -17,8 +17,13 @@ _ZOOM = 2  # a README on a dense screen
 _PROBE = f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><text y="30" font-family="{FONT}">W</text></svg>'
 
 
-def write_picture(results: Sequence[Measurement], out: Path) -> None:
+def write_picture(results: Sequence[Measurement], out: Path, max_latency_ms: float | None = None) -> None:
     """Write the plot, ``.svg`` or ``.png``.
+
+    Args:
+        results: Measurements.
+        out: The file.
+        max_latency_ms: Latency target, drawn as a line.
 
     Raises:
         UsageError: If there are no results, none has an accuracy, or the suffix is another.
@@ -26,7 +31,7 @@ def write_picture(results: Sequence[Measurement], out: Path) -> None:
     """
     if out.suffix not in _WRITERS:
         raise UsageError(f"{out} is neither .svg nor .png; name the picture so.")
-    _WRITERS[out.suffix](out, pareto_svg(results))
+    _WRITERS[out.suffix](out, pareto_svg(results, max_latency_ms=max_latency_ms))
 
 
 def _write_svg(out: Path, svg: str) -> None:

@@ -75,7 +75,8 @@ class Page:
         return self._page.evaluate(script)
 
     def hover(self, selector: str) -> None:
-        """Move the mouse to the middle of the first such element."""
+        """Move the mouse to the middle of the first such element, scrolled to where it is seen."""
+        self._page.locator(selector).first.scroll_into_view_if_needed()
         box = self._page.locator(selector).first.bounding_box()
         self._page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 

@@ -1,6 +1,7 @@
 """The page in a real browser, small and large, narrow and wide, light and dark."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -145,3 +146,23 @@ def test_pointing_at_the_plot_tells_the_model_and_a_click_its_classes(page, resu
     assert page.evaluate("document.querySelectorAll('dialog .histogram').length") == 2
     assert results[number].path in page.evaluate("document.querySelector('dialog dl').textContent")
     assert page.complaints() == []
+
+
+def test_a_phone_shows_names_and_figures_and_hides_what_was_measured(browser, file):
+    page = browser.open(file, 360)
+    shown = "[...document.querySelectorAll('#results thead tr:last-child th')].filter(one => one.checkVisibility())"
+    heads = page.evaluate(f"{shown}.map(one => one.textContent.trim().split(' ')[0])")
+    assert heads[:3] == ["Name", "mIoU", "p50"] and not {"Architecture", "Backend", "Precision"} & set(heads)
+    assert page.evaluate(f"{shown}[2].getBoundingClientRect().right") < 360  # without scrolling
+    page.close()
+
+
+def test_ticks_of_a_histogram_stand_apart_and_say_where_they_are(page):
+    axis = "[...document.querySelector('#histograms .ticks').children]"
+    box = "(box => [box.x, box.right])(one.getBoundingClientRect())"
+    marks = page.evaluate(f"{axis}.map(one => [+one.textContent, parseFloat(one.style.left), ...{box}])")
+    assert len(marks) > 1 and all(one[3] < other[2] for one, other in pairwise(marks))
+    label = page.evaluate("document.querySelector('#histograms svg').ariaLabel")
+    low, high = (float(label.partition(f"{name} ")[2].split(" ")[0].rstrip(",")) for name in ("min", "p95"))
+    for value, share, *_ in marks:
+        assert share == pytest.approx(100 * (value - low) / (high - low), abs=0.5)

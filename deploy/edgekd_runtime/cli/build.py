@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     models_argument(parser, bundle)
     parser.add_argument("--out", type=Path, help="folder; beside the model's, named after it, by default")
     parser.add_argument("--family", choices=FAMILIES)
-    parser.add_argument("--workspace", type=at_least(0), default=0, metavar="MiB")
+    parser.add_argument("--workspace", dest="workspace_mib", type=at_least(0), default=0, metavar="MiB")
     parser.add_argument("--level", type=int, default=3, choices=range(6))
     parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, by default")
     parser.add_argument("--max-batch", type=at_least(1), default=1)
@@ -38,16 +39,7 @@ def run(given: argparse.Namespace) -> None:
     Raises:
         EdgeKDError: If a model can't be built; the others are, before.
     """
-    options = BuildOptions(
-        workspace_mib=given.workspace,
-        level=given.level,
-        timing_cache=given.timing_cache,
-        max_batch=given.max_batch,
-        dla_core=given.dla_core,
-        version_compatible=given.version_compatible,
-        hardware_compatible=given.hardware_compatible,
-        no_tf32=given.no_tf32,
-    )
+    options = BuildOptions(**{each.name: getattr(given, each.name) for each in fields(BuildOptions)})
     sources = onnx_models(given.models)
     if given.out and len(sources) > 1:
         raise UsageError(f"--out takes one engine, but there are {len(sources)} models; name one of them, e.g. {sources[0]}.")

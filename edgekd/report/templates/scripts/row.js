@@ -17,13 +17,16 @@ function facts(number, parent) {
     const titles = heads[heads.length - 1].cells, groups = heads.length > 1 ? [...heads[0].cells].flatMap(cell => Array(cell.colSpan).fill(cell.textContent)) : [];
     [...row.cells].forEach((cell, index) => {
       if (index === 0) return; // the name, which is the heading
-      element("dt", list, [groups[index] === "Model" ? "" : groups[index], titles[index].textContent].filter(Boolean).join(" "));
+      const group = ["Model", "Result", "Compared"].includes(groups[index]) ? "" : groups[index];
+      element("dt", list, [group, titles[index].textContent].filter(Boolean).join(" "));
       element("dd", list, cell.textContent);
     });
   }
 }
-function histogram([title, path, median, words], parent) {
-  const figure = element("figure", parent), svg = figure.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"));
+function histogram([title, path, median, words, ticks], parent) {
+  const figure = element("figure", parent);
+  element("figcaption", figure, `${title}, ms`);
+  const svg = figure.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"));
   const attributes = { class: "histogram", viewBox: "0 0 100 40", preserveAspectRatio: "none" };
   for (const name in attributes) svg.setAttribute(name, attributes[name]);
   for (const [kind, outline] of [["bars", path], ["median", `M${median} 0V40`]]) {
@@ -31,7 +34,9 @@ function histogram([title, path, median, words], parent) {
     drawn.setAttribute("class", kind);
     drawn.setAttribute("d", outline);
   }
-  element("figcaption", figure, `${title}: ${words}`);
+  const axis = element("div", figure, "", "ticks");
+  for (const [at, word] of ticks) element("span", axis, word).style.left = `${at}%`;
+  element("figcaption", figure, words);
 }
 function bars(classes, iou, parent) {
   const list = element("ul", parent);
