@@ -62,6 +62,7 @@ def bench_cases(
     samples: Source | None = None,
     power: str | None = None,
     idle_s: float = 0.0,
+    network_only: bool = False,
     progress: Progress | None = None,
     failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
@@ -75,6 +76,7 @@ def bench_cases(
         samples: Labelled images; None = no accuracy.
         power: Source for `edgekd_runtime.power.open_meter`; None = no energy. Where it fails midway, a warning takes its place.
         idle_s: Seconds at rest, whose power is subtracted; 0 = none is.
+        network_only: Leave out every stage but the bare call, which is all that models of one size differ in.
         progress: Told of each step.
         failed: Called with each case that can't be measured, while the others go on; raises by default.
 
@@ -87,7 +89,8 @@ def bench_cases(
         report("loading", cases.index(case) + 1, len(cases))
         memory = peak_memory(case.file, case.backend, case.threads, case.batch)  # first: a model that crashes does so over there
         session = opened.enter_context(open_session(case.file, case.backend, case.threads))
-        return _Subject(session, memory, stage_calls(session, image, case.batch, image_file))
+        calls = stage_calls(session, image, case.batch, image_file)
+        return _Subject(session, memory, {"network": calls["network"]} if network_only else calls)
 
     with ExitStack() as opened:
         meter = opened.enter_context(closing(open_meter(power))) if power else None
@@ -150,7 +153,8 @@ def _energy(sampler: Sampler | None, turns: dict[str, list[Turn]], batch: int) -
     if sampler is None:
         return {}, []
     try:
-        energy = {stage: sampler.energy(turns[stage], batch) for stage in ("network", "end_to_end")}
+        stages = [stage for stage in ("network", "end_to_end") if stage in turns]
+        energy = {stage: sampler.energy(turns[stage], batch) for stage in stages}
     except EdgeKDError as error:
         return {}, [f"its energy is missing: {error}"]
     readings = sampler.readings(turns["network"])

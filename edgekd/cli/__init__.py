@@ -18,6 +18,7 @@ from edgekd_runtime.trust import SWITCH, name_by_user, trust_all
 VERBS = {
     "quickstart": "The whole chain on drawn streets: teacher, students, export, benchmark, video, report.",
     "data": "List layouts, check a data set, write a contact sheet.",
+    "fit": "Which student fits a device, before any training.",
     "train": "Train a teacher, or the student alone.",
     "distill": "Train a student under a teacher.",
     "eval": "mIoU of a run or an exported model.",

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgekd.console import progress
 from edgekd.device.bundle import write_bundle
@@ -32,6 +33,7 @@ class DeviceOptions:
         images: Validation images that go there with their labels, for mIoU; 0 = latency only.
         data_root: Folder of the data set here, where it has moved.
         no_tf32: FP32 products without TF32 on a GPU there.
+        network_only: Time the bare network call alone.
     """
 
     backends: tuple[str, ...] = ()
@@ -44,13 +46,14 @@ class DeviceOptions:
     images: int = 0
     data_root: str | None = None
     no_tf32: bool = False
+    network_only: bool = False
 
     def arguments(self) -> list[str]:
         """The words after ``bench``."""
         repeated = {"--backend": self.backends, "--threads": self.threads, "--batch": self.batches}
         once = {"--seconds": self.seconds, "--idle-seconds": self.idle_s} | ({"--power": self.power} if self.power else {})
         flags = [(name, value) for name, values in repeated.items() for value in values] + list(once.items())
-        switches = [name for name, on in {"--trt": self.trt, "--no-tf32": self.no_tf32}.items() if on]
+        switches = [name for name, on in {"--trt": self.trt, "--no-tf32": self.no_tf32, "--network-only": self.network_only}.items() if on]
         return [*(str(word) for flag in flags for word in flag), *switches]
 
 
@@ -84,6 +87,27 @@ def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions) ->
         print(f"{target.host}: {failure}", file=sys.stderr, flush=True)
         failures = [failure]
     return measured, failures
+
+
+def device_facts(url: str) -> dict[str, Any]:
+    """What the figures of a machine depend on: system, Python, cores, versions of the libraries that run models.
+
+    Args:
+        url: ``ssh://[user@]host[:port]``.
+
+    Raises:
+        UsageError: If the URL is wrong.
+        MissingError: If the device can't be reached, or has no Python.
+        EdgeKDError: If it does not answer.
+    """
+    target = Target.parse(url)
+    program = Path(__file__).with_name("facts.py").read_text(encoding="utf-8")
+    text, _, failure = _run(target, ["python3", "-c", program])
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            facts: dict[str, Any] = json.loads(line)
+            return facts
+    raise failure or EdgeKDError(f"{target.host} answered without saying what it is; run the same command again.")
 
 
 def _measurements(text: str) -> list[Measurement]:

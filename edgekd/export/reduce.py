@@ -86,7 +86,7 @@ def reduce_model(
         table.require(artifact.sha256, "The calibration table")
     beyond = out_of_range(model, images.images, LARGEST[kind.half]) if kind.half else {}
     lowered = lowered_precision(model, wanted, table, weight_bits, beyond)
-    kept = _kept_anyway(model, kind, beyond)
+    kept = kept_anyway(model, kind, beyond)
     quality = judge(lowered.judged(kept), wanted.folder)
     missed = not quality.meets(kind, budget)
     if missed:
@@ -111,15 +111,8 @@ def reduce_model(
         onnx.save(graph, folder / "model.onnx")
         if table is not None:
             table.save(folder / "calibration.json")
-        result = replace(
-            artifact,
-            name=f"{artifact.name.removesuffix(' fp32')} {wanted.folder}",
-            precision=wanted.precision,
-            target=wanted.target,
-            opset=OPSETS.get(wanted.precision, artifact.opset),
-            sha256=sha256(folder / "model.onnx"),
-            reduction=quality.to_json() | {"kept": kept} | _how(wanted, table, weight_bits),
-        )
+        reduction = quality.to_json() | {"kept": kept} | _how(wanted, table, weight_bits)
+        result = lowered_artifact(artifact, wanted, folder / "model.onnx", reduction)
         result.save(folder)
         if ranked:
             _write_sensitivity(folder / SENSITIVITY_FILE, result, images.names[:SENSITIVITY_IMAGES], ranked)
@@ -127,7 +120,27 @@ def reduce_model(
     return Reduced(result, quality, kept, ranked)
 
 
-def _kept_anyway(model: Any, kind: Kind, beyond: dict[str, float]) -> dict[str, str]:
+def lowered_artifact(fp32: Artifact, wanted: Wanted, file: Path, reduction: dict[str, Any]) -> Artifact:
+    """The sidecar of a lower precision of a model.
+
+    Args:
+        fp32: That of the FP32 form.
+        wanted: The precision, and what it is for.
+        file: The new model.
+        reduction: What is known of the difference.
+    """
+    return replace(
+        fp32,
+        name=f"{fp32.name.removesuffix(' fp32')} {wanted.folder}",
+        precision=wanted.precision,
+        target=wanted.target,
+        opset=OPSETS.get(wanted.precision, fp32.opset),
+        sha256=sha256(file),
+        reduction=reduction,
+    )
+
+
+def kept_anyway(model: Any, kind: Kind, beyond: dict[str, float]) -> dict[str, str]:
     """What stays higher whatever the budget: by design, and what half precision can't hold."""
     kept = kept_by_design(model.graph) if kind.quantised else {}
     able = half_nodes(model, kind.half) if kind.half else []

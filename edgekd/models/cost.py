@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgekd.config import ModelRecipe
@@ -74,31 +75,43 @@ class Cost:
         return asdict(self)
 
 
-def model_cost(name: str, num_classes: int, size: tuple[int, int]) -> Cost:
+def model_cost(model: str | ModelRecipe, num_classes: int, size: tuple[int, int]) -> Cost:
     """Count on the meta device, so even a large model takes no memory.
+
+    Args:
+        model: Its name, or how it is built.
+        num_classes: C.
+        size: Network input (H, W).
 
     Raises:
         UsageError: If there is no such model, or it is one from elsewhere.
     """
+    recipe = ModelRecipe(name=model) if isinstance(model, str) else model
+    name = recipe.name
     with torch.device("meta"):
-        model = build_network(ModelRecipe(name=name), num_classes)
-        if not isinstance(model, Segmenter | WholeNetwork):
+        built = build_network(recipe, num_classes, pretrained=False)
+        if not isinstance(built, Segmenter | WholeNetwork):
             raise UsageError(f"{name} is a network from elsewhere; `edgekd inspect` says what it costs once it is exported.")
-        ships = model.deployable()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            ships(torch.zeros(1, 3, *size))
+        parameters_m, gflops = deployed_size(built.deployable(), size)
         dilates = name not in NETWORKS and can_dilate(name.partition("-")[2])
     return Cost(
         name=name,
-        parameters_m=sum(parameter.numel() for parameter in ships.parameters()) / 1e6,
-        gflops=counter.get_total_flops() / 1e9,
-        output_stride=model.multiple if isinstance(model, WholeNetwork) else max(model.backbone.levels.strides),
-        stride=model.stride,
-        auxiliary_channels=None if isinstance(model, WholeNetwork) else model.backbone.levels.width(-2),
-        auxiliary_ships=not isinstance(model, WholeNetwork) and model.head.finds_regions,
+        parameters_m=parameters_m,
+        gflops=gflops,
+        output_stride=built.multiple if isinstance(built, WholeNetwork) else max(built.backbone.levels.strides),
+        stride=built.stride,
+        auxiliary_channels=None if isinstance(built, WholeNetwork) else built.backbone.levels.width(-2),
+        auxiliary_ships=not isinstance(built, WholeNetwork) and built.head.finds_regions,
         dilates=dilates,
         published=PUBLISHED.get(name),
     )
+
+
+def deployed_size(ships: nn.Module, size: tuple[int, int]) -> tuple[float, float]:
+    """Millions of parameters, and 10⁹ floating point operations an image of (H, W), of the form that ships."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ships(torch.zeros(1, 3, *size))
+    return sum(parameter.numel() for parameter in ships.parameters()) / 1e6, counter.get_total_flops() / 1e9
 
 
 @dataclass(frozen=True)
