@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,10 @@ def device_facts(url: str) -> dict[str, Any]:
     program = Path(__file__).with_name("facts.py").read_text(encoding="utf-8")
     text, _, failure = _run(target, ["python3", "-c", program])
     for line in reversed(text.splitlines()):
-        if line.startswith("{"):
-            facts: dict[str, Any] = json.loads(line)
-            return facts
+        with suppress(ValueError):  # a login shell may speak before and after
+            facts = json.loads(line)
+            if isinstance(facts, dict):
+                return facts
     raise failure or EdgeKDError(f"{target.host} answered without saying what it is; run the same command again.")
 
 

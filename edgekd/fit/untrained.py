@@ -107,12 +107,18 @@ def _write_fp32(candidate: Candidate, num_classes: int, out: Path) -> None:
 
 
 def build_untrained(candidate: Candidate, num_classes: int) -> Network:
-    """The network, its batch norms set by noise, so that its activations are about as large as a trained one's.
+    """The network with numbers such as training leaves them.
 
-    Left as they are built, deep layers may compute with numbers so small that a CPU is slow on them, and INT8 finds no ranges.
+    As it is built, zeros (biases, the last scale of a residual branch) would make the export drop what a trained network has, and deep
+    layers might compute with numbers so small that a CPU is slow on them. So what is constant is moved a little, and the batch norms are
+    set by noise, after which activations are about as large as a trained network's.
     """
     torch.manual_seed(0)
     network = build_network(candidate.model, num_classes, pretrained=False).eval()
+    with torch.no_grad():
+        for value in network.parameters():
+            if value.is_floating_point() and value.numel() and bool((value == value.flatten()[0]).all()):
+                value.add_(0.1 * torch.randn_like(value))
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

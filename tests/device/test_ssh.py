@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import platform
 import sys
 from dataclasses import replace
 
+import numpy
 import pytest
 
-from edgekd.device import DeviceOptions, bench_on_device
+from edgekd.device import DeviceOptions, bench_on_device, device_facts
 from edgekd.device.copy import BLOCK, copy_to
 from edgekd.device.ssh import Target
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
@@ -30,13 +32,22 @@ def quiet(done, total, note=""):
 
 def test_results_come_back(device, exported, tmp_path, capfd):
     device.python(f'echo "Welcome to jetson {{nvidia}}"; echo "{{"; {sys.executable} -I "$@"; status=$?; echo "}} bye"; exit $status')
-    measured, failures = bench_on_device("ssh://device", [exported], replace(QUICK, backends=("onnxruntime-cpu",)))
+    measured, failures = bench_on_device("ssh://device", [exported], replace(QUICK, backends=("onnxruntime-cpu",), network_only=True))
+    assert set(measured[0].latency) == {"network"}
     assert [one.backend for one in measured] == ["onnxruntime-cpu"] and measured[0].latency["network"].p50_ms > 0 and not failures
     assert measured[0].path.startswith(str(device.cache)) and measured[0].artifact.name == "m fp32"
     # every field comes back in its own type, so that the device's figures are treated as our own
     save_results(tmp_path / "r.json", measured)
     assert load_results(tmp_path / "r.json") == measured
     assert "device: m fp32" in capfd.readouterr().err
+
+
+def test_what_figures_there_depend_on(device):
+    device.python(f'echo "{{not JSON"; {sys.executable} -I "$@"; echo {{bye')
+    facts = device_facts("ssh://device")
+    assert facts["libraries"]["numpy"] == numpy.__version__ and facts["python"] == platform.python_version() and facts["cores"] > 0
+    with pytest.raises(MissingError, match=r"Can't reach 127\.0\.0\.1: it refuses the connection"):
+        device_facts("ssh://127.0.0.1:1")
 
 
 def test_url_with_user_and_port(device, blob):
