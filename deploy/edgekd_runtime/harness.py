@@ -153,8 +153,7 @@ def _energy(sampler: Sampler | None, turns: dict[str, list[Turn]], batch: int) -
     if sampler is None:
         return {}, []
     try:
-        stages = [stage for stage in ("network", "end_to_end") if stage in turns]
-        energy = {stage: sampler.energy(turns[stage], batch) for stage in stages}
+        energy = {stage: sampler.energy(turns[stage], batch) for stage in turns if stage in ("network", "end_to_end")}
     except EdgeKDError as error:
         return {}, [f"its energy is missing: {error}"]
     readings = sampler.readings(turns["network"])

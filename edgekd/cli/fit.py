@@ -122,7 +122,7 @@ def _precisions(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(text.split(",")))
     for name in names:
         if name not in PRECISIONS:
-            from edgekd.loading import nearest
+            from edgekd_runtime.nearest import nearest
 
             raise UsageError(f"--precision has no {name!r}, it takes {', '.join(PRECISIONS)}{nearest(name, PRECISIONS)}")
     return names

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekd.config import SMALLEST, ModelRecipe
-from edgekd.loading import nearest, validate
+from edgekd.loading import validate
 from edgekd.models import build_network
 from edgekd.models.cost import deployed_size, model_cost
 from edgekd.models.published import PUBLISHED, Published
 from edgekd.models.sources import source_of
 from edgekd_runtime.errors import UsageError
+from edgekd_runtime.nearest import nearest
 from edgekd_runtime.sizes import parse_size
 
 DEFAULT = (
