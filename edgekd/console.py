@@ -78,18 +78,27 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+_BETWEEN = 2  # letters that a table puts beside each column
+
+
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; numbers are right-aligned and never cut, words are folded where the terminal is narrow."""
+    """Print a table on stdout; numbers are right-aligned and never cut, text wraps between words, inside one only if it must."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    result = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    console = Console()
+    longest = [
+        max((len(word) for cell in (name, *(row[index] for row in rows)) for word in cell.split()), default=0)
+        for index, name in enumerate(header)
+    ]
+    whole = sum(longest) + _BETWEEN * len(header) <= console.width
+    result = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(header):
-        if index and all(row[index][:1] in "0123456789+-–" for row in rows):
+        if index and all(row[index][:1] in "0123456789+-–~" for row in rows):
             result.add_column(name, justify="right", min_width=max((len(row[index]) for row in rows), default=0))
         else:
-            result.add_column(name, overflow="fold")
+            result.add_column(name, overflow="fold", min_width=longest[index] if whole else None)
     for row in rows:
         result.add_row(*row)
-    Console().print(result)
+    console.print(result)

@@ -15,6 +15,8 @@ DRIFT_LIMIT = 0.05
 calls (spread 3 %) the median moves by less than 2 %."""
 COMPUTE_DEVIATION_LIMIT, ENQUEUE_LIMIT = 0.025, 0.8
 """trtexec's limits for a GPU: the variation of its computing time, and the host's time to hand it a frame over that."""
+NOISE = ("noisy:", "drifting:")
+"""How the sentences begin that `warnings` says."""
 MAX_BINS = 32
 """Of a histogram: as many as a picture a few hundred pixels wide can show."""
 
@@ -105,11 +107,12 @@ def summarise(turns: Sequence[Turn]) -> Latency:
 
 
 def warnings(latency: Latency) -> list[str]:
-    """What makes a latency doubtful, in sentences."""
+    """What makes a latency unreliable, in sentences."""
     found = []
     if latency.spread > SPREAD_LIMIT:
         found.append(
-            f"noisy: its quartiles lie {100 * latency.spread:.0f} % apart (limit {100 * SPREAD_LIMIT:.0f} %); close other programs."
+            f"noisy: the interquartile range is {100 * latency.spread:.0f} % of the median (limit {100 * SPREAD_LIMIT:.0f} %); "
+            "close other programs."
         )
     if abs(latency.drift) > DRIFT_LIMIT:
         way = "slower" if latency.drift > 0 else "faster"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli.options import Number, json_option, next_command, print_json
+from edgekd_runtime.decision import MIOU_DROP
 from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option(
     "--max-miou-drop",
     type=Number(0),
-    default=1.0,
+    default=MIOU_DROP,
     show_default=True,
     metavar="POINTS",
     help="What the file to ship may lose against the most accurate one of the same model.",
@@ -168,4 +169,6 @@ def command(
         raise GateError("\n".join(missed))
     if failures:
         raise EdgeKDError(f"{len(failures)} could not be measured, see above; what could is in {target}.")
-    next_command("edgekd", "report", target)
+    gate = ["--max-latency-ms", f"{max_latency_ms:g}"] if max_latency_ms else []
+    budget = ["--max-miou-drop", f"{max_miou_drop:g}"] if max_miou_drop != MIOU_DROP else []
+    next_command("edgekd", "report", target, *gate, *budget)

@@ -38,9 +38,8 @@ def _show_methods() -> None:
     rows = []
     for name, piece in METHODS.items():
         parts = " + ".join(transfer.get("name", transfer["method"]) for transfer in piece["transfer"]) or "–"
-        teacher = "label-assisted" if piece.get("teacher", {}).get("label_assisted") else "any"
-        rows.append([name, teacher, piece.get("task", {}).get("weighting", "plain"), parts, SUMMARIES[name]])
-    table("--method", ["method", "teacher", "task weighting", "transfers", "what it is"], rows)
+        rows.append([name, parts, SUMMARIES[name]])
+    table("--method", ["method", "transfers", "what it is"], rows)
     rows = [
         [name, kind.paper, f"{kind.default_weight:g}", ", ".join(sorted(kind.needs)) or "–", ", ".join(kind.companions) or "–"]
         for name, kind in TRANSFERS.items()

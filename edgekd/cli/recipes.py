@@ -13,7 +13,6 @@ from edgekd_runtime.errors import UsageError
 @json_option
 def command(name: str | None, method: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """The recipes that ship; of NAME (one of them, a YAML file or a run folder) the whole recipe, every key with its value."""
-    from edgekd.console import table
     from edgekd.distill.methods import method_recipe
     from edgekd.loading import assignment, dump_recipe, load_recipe, shipped_recipes
 
@@ -23,12 +22,17 @@ def command(name: str | None, method: str | None, assignments: tuple[str, ...], 
         if as_json:
             print_json(shipped_recipes())
             return
-        rows = []
         for each in shipped_recipes():
             recipe = load_recipe(each)
-            teacher = recipe.teacher.model.name if recipe.teacher.model else "label-assisted" if recipe.teacher.label_assisted else "–"
-            rows.append([each, recipe.data.layout, recipe.student.name, teacher, f"{recipe.train.steps}"])
-        table("recipes", ["recipe", "data", "student", "teacher", "steps"], rows)
+            teacher = (
+                recipe.teacher.model.name
+                if recipe.teacher.model
+                else "a label-assisted teacher"
+                if recipe.teacher.label_assisted
+                else "no teacher"
+            )
+            click.echo(f"{each:46} {recipe.train.steps:6} steps  {recipe.data.layout}")
+            click.echo(f"    {recipe.student.name} under {teacher}")
         return
     pieces = [{**method_recipe(method), "method": method}] if method else []
     recipe = load_recipe(name, [*pieces, *(assignment(text) for text in assignments)])

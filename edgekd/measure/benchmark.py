@@ -9,11 +9,12 @@ from edgekd.console import note, progress, table
 from edgekd.data.files import FileLayout
 from edgekd.measure.score import artifact_layout, require_same_classes
 from edgekd.report.columns import cells, label, title
+from edgekd.report.noise import noise
 from edgekd.train.evaluate import pairs
 from edgekd_runtime.backends import describe
 from edgekd_runtime.cases import Failed, for_each, left_out, plan, stop_at_failure
 from edgekd_runtime.harness import Samples, bench_cases
-from edgekd_runtime.latency import Timing
+from edgekd_runtime.latency import NOISE, Timing
 from edgekd_runtime.measurement import Measurement
 
 SATURATION = 0.02
@@ -84,9 +85,11 @@ def bench_models(
 
 
 def show(measured: Sequence[Measurement]) -> None:
-    """Print as a table."""
+    """Print as a table, and below it whether its latencies are noisy."""
     heads, rows = cells(measured, narrow=True)
     table(title(measured), heads, rows)
+    if noisy := noise(measured):
+        print(noisy)
 
 
 def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, min_miou: float | None) -> list[str]:
@@ -106,7 +109,7 @@ def missed_gates(measured: Sequence[Measurement], max_latency_ms: float | None, 
 
 
 def advice(measured: Sequence[Measurement]) -> list[str]:
-    """What a backend gets wrong, and which figures are doubtful, in sentences."""
+    """What a backend gets wrong, and which figures are unreliable for another reason than noise, which `show` tells, in sentences."""
     sentences = []
     for one in measured:
         about, written = one.artifact.reduction, one.artifact.written_score
@@ -116,5 +119,5 @@ def advice(measured: Sequence[Measurement]) -> list[str]:
                 f"{one.artifact.name} scores {100 * one.accuracy.miou:.2f} on {one.backend}, but {100 * written:.2f} when its "
                 f"graph is evaluated as written, so this backend is not exact here: {cure}."
             )
-        sentences += [f"{label(one)}: {sentence}" for sentence in one.warnings]
+        sentences += [f"{label(one)}: {sentence}" for sentence in one.warnings if not sentence.startswith(NOISE)]
     return sentences

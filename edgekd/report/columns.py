@@ -11,16 +11,33 @@ from edgekd_runtime.measurement import Measurement
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, what stands under it, whether these measurements need it, and whether it is worth a terminal's narrow room."""
+    """A column.
+
+    Attributes:
+        head: Its heading.
+        cell: What stands under it.
+        shown: Whether these measurements need it.
+        narrow: Whether they need it in a terminal, which has room for 80 letters.
+    """
 
     head: str
     cell: Callable[[Measurement], str]
     shown: Callable[[Sequence[Measurement]], bool] = lambda measured: True
-    narrow: bool = True
+    narrow: Callable[[Sequence[Measurement]], bool] = lambda measured: True
 
 
 def _varies(key: Callable[[Measurement], object]) -> Callable[[Sequence[Measurement]], bool]:
     return lambda measured: len({key(one) for one in measured}) > 1
+
+
+def _never(measured: Sequence[Measurement]) -> bool:
+    return False
+
+
+def _p50(one: Measurement) -> str:
+    """Median latency of the network; a noisy one is marked."""
+    network = one.latency["network"]
+    return f"{'~' * network.doubtful}{network.p50_ms:.2f}"
 
 
 def _stage(name: str) -> Callable[[Measurement], str]:
@@ -40,22 +57,22 @@ def _score(head: str, name: str) -> Column:
     )
 
 
-_LEGEND = "p50, p99 and ± (half its quartiles' distance) are of the network; RAM is its peak in MB; e2e is the whole frame."
+_LEGEND = "p50 (~: noisy), p99 and IQR (interquartile range, % of p50) are of the network; RAM is the peak in MB; e2e is the whole frame."
 COLUMNS = (
     Column("model", lambda one: one.artifact.name),
-    Column("backend", lambda one: one.backend),
+    Column("backend", lambda one: one.backend, narrow=_varies(lambda one: one.backend)),
     Column("threads", lambda one: str(one.threads or "–"), _varies(lambda one: one.threads)),
     Column("batch", lambda one: str(one.batch), lambda measured: any(one.batch > 1 for one in measured)),
     _score("mIoU %", "mIoU"),
     _score("agreement %", AGREEMENT),
-    Column("p50", _stage("network")),
+    Column("p50", _p50),
     Column("p99", lambda one: f"{one.latency['network'].p99_ms:.2f}"),
-    Column("±%", lambda one: f"{50 * one.latency['network'].spread:.1f}", narrow=False),
-    Column("decode", _stage("decode"), lambda measured: any("decode" in one.latency for one in measured), narrow=False),
-    Column("pre", _stage("preprocess"), narrow=False),
-    Column("post", _stage("postprocess"), narrow=False),
+    Column("IQR %", lambda one: f"{100 * one.latency['network'].spread:.1f}", narrow=_never),
+    Column("decode", _stage("decode"), lambda measured: any("decode" in one.latency for one in measured), narrow=_never),
+    Column("pre", _stage("preprocess"), narrow=_never),
+    Column("post", _stage("postprocess"), narrow=_never),
     Column("e2e", _stage("end_to_end")),
-    Column("img/s", lambda one: f"{one.images_per_second:.1f}"),
+    Column("img/s", lambda one: f"{one.images_per_second:.1f}", narrow=lambda measured: any(one.batch > 1 for one in measured)),
     Column("MB", lambda one: f"{one.size_bytes / 1e6:.1f}"),
     Column("RAM", lambda one: f"{one.peak_memory_bytes / 1e6:.0f}" if one.peak_memory_bytes else "–"),
     Column(
@@ -75,7 +92,7 @@ def label(one: Measurement) -> str:
 
 def cells(measured: Sequence[Measurement], narrow: bool = False) -> tuple[list[str], list[list[str]]]:
     """Headings and rows; those for a narrow terminal, or all."""
-    columns = [column for column in COLUMNS if column.shown(measured) and (column.narrow or not narrow)]
+    columns = [column for column in COLUMNS if column.shown(measured) and (not narrow or column.narrow(measured))]
     return [column.head for column in columns], [[column.cell(one) for column in columns] for one in measured]
 
 

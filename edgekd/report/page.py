@@ -77,7 +77,7 @@ def write_report(
             [f"{row.one.backend} {row.one.backend_version}" for row in rows]
             + [f"edgekd {row.one.device.get('edgekd_runtime', 'of unknown version')}" for row in rows]
         ),
-        noise=noise(rows),
+        noise=noise([row.one for row in rows]),
         recommended=recommendations(rows, max_miou_drop, max_latency_ms),
         summary=summary(rows, repeated),
         tiles=tiles(rows, max_latency_ms),

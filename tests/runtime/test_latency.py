@@ -57,7 +57,7 @@ def test_warns_of_noise_and_of_drift_each_by_itself():
     quiet, noisy = [10] * 100, [8] * 50 + [12] * 50
     assert warnings(summarise([turn(*quiet), turn(*quiet)])) == []
     (said,) = warnings(summarise([turn(*noisy), turn(*noisy)]))
-    assert said.startswith("noisy") and "50 % apart" in said  # 12 − 8 over the median of 8
+    assert said.startswith("noisy") and "50 % of the median" in said  # 12 − 8 over the median of 8
     (said,) = warnings(summarise([turn(*quiet), turn(*quiet), turn(*quiet), turn(*[11] * 50)]))
     assert "10 % slower" in said
     (said,) = warnings(summarise([turn(*quiet), turn(*quiet), turn(*quiet), turn(*[9] * 50)]))
