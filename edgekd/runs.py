@@ -187,6 +187,7 @@ def open_run(path: str | Path) -> Run:
 
 def _step_of(line: str) -> int:
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return _TORN  # a line cut short by a kill goes too
+    return step if type(step) is int and step < _TORN else _TORN

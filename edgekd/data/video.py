@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.console import Update, note, progress
+from edgekd_runtime.atomic import scratch
 from edgekd_runtime.errors import EdgeKDError
 from edgekd_runtime.files import read_json, user_cache, write_image, write_json
+from edgekd_runtime.typed import typed
 from edgekd_runtime.video.sources import VideoReader
 
 INDEX = "frames.json"
@@ -116,26 +117,36 @@ def _whole(folder: Path) -> bool:
     """Whether the folder holds what its index says."""
     if not (folder / INDEX).is_file():
         return False
-    index = read_json(folder / INDEX)
+    try:
+        index = typed(_Index, read_json(folder / INDEX), str(folder / INDEX), "it is written again")
+    except EdgeKDError:
+        return False
     sizes = [file.stat().st_size for file in folder.glob("*.jpg")]
-    return (len(sizes), sum(sizes)) == (index["frames"], index["bytes"])
+    return (len(sizes), sum(sizes)) == (index.frames, index.bytes)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What `INDEX` says of a folder."""
+
+    frames: int
+    bytes: int
 
 
 def _extract(video: Path, taken: Taken, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        with scratch(folder.parent) as hidden:
+            temporary = hidden / folder.name
+            temporary.mkdir()
+            with progress(f"frames of {video.name}") as update:
+                for number, frame in enumerate(frames(video, taken, update)):
+                    write_image(temporary / f"{number:07d}.jpg", frame)
+            sizes = [file.stat().st_size for file in temporary.glob("*.jpg")]
+            write_json(temporary / INDEX, {"video": str(video), "frames": len(sizes), "bytes": sum(sizes), "taken": asdict(taken)})
+            temporary.rename(folder)
     except OSError as error:
         raise EdgeKDError(f"Can't write {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to another folder.") from error
-    try:
-        with progress(f"frames of {video.name}") as update:
-            for number, frame in enumerate(frames(video, taken, update)):
-                write_image(temporary / f"{number:07d}.jpg", frame)
-        sizes = [file.stat().st_size for file in temporary.glob("*.jpg")]
-        write_json(temporary / INDEX, {"video": str(video), "frames": len(sizes), "bytes": sum(sizes), "taken": asdict(taken)})
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     note(f"{video}: {len(sizes)} frames, {sum(sizes) / 1e6:.0f} MB in {folder}")
 
 

@@ -58,6 +58,13 @@ def test_a_coarse_class_map_is_refused_and_its_scores_are_taken(tmp_path, net, c
     edgekd("adopt", tmp_path / "map.onnx", *flags, "--scores", "scores")
 
 
+def test_a_file_of_a_newer_onnx_than_the_runtime_reads_is_taken(tmp_path, net, camvid, edgekd):
+    model = onnx.load(net)
+    model.ir_version = 99
+    (tmp_path / "new.onnx").write_bytes(model.SerializeToString())
+    edgekd("adopt", tmp_path / "new.onnx", *PREPARED, "--data-root", camvid, "--out", tmp_path / "a", "--parity-images", 1)
+
+
 def test_scores_that_a_simplifier_would_fold_away_are_taken(tmp_path, net, camvid, edgekd):
     """A copy between the scores and the output, which no simplifier leaves there."""
     model = onnx.load(net)

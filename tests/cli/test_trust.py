@@ -29,7 +29,7 @@ VERBS = {
     "eval": ["eval", "{run}"],
     "export": ["export", "{run}"],
     "distill": ["distill", "--recipe", "{recipe}", "--teacher", "{run}", "--out", "out"],
-    "resume": ["train", "--out", "{run}", "--resume"],
+    "resume": ["distill", "--out", "{run}", "--resume"],
 }
 
 
