@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 SMALLEST = 32
-"""Pixels on a side: what the deepest feature map of most backbones is a single pixel of."""
+"""Smallest image side in pixels: at output stride 32 the deepest feature map is then a single pixel."""
 
 
 def _as_word(value: Any) -> Any:
@@ -37,53 +37,54 @@ Side = Annotated[int, Field(ge=SMALLEST, le=1 << 14)]
 
 
 class DataRecipe(Strict):
-    """Which images, and how they are cut for training."""
+    """Data set, splits and augmentation."""
 
     layout: str
-    """A key of `edgekd.data.LAYOUTS`."""
+    """Layout of the data set on disk, as `edgekd data layouts` lists them."""
     root: str | None = None
-    """Its folder."""
+    """Folder of the data set."""
     options: dict[str, Any] = {}
-    """Further keyword arguments of the layout."""
+    """Options of the layout, as its documentation names them."""
     train: str = "train"
-    """Names of the splits."""
+    """Name of the split that is trained on."""
     val: str = "val"
-    """Names of the splits."""
+    """Name of the split that is validated on."""
     labelled: int | None = Field(None, ge=1)
-    """Samples of the training split that are used, spread evenly over it; None = all."""
+    """Number of labelled training samples to use, spread evenly over the split; None = all."""
     labels: Literal["data", "teacher"] = "data"
-    """Who made the layout's labels: ``data``, people; ``teacher``, that of a label-free run, so that scores are agreement with it."""
+    """Where the labels come from: ``data``, human annotation; ``teacher``, the teacher's predictions in a label-free run, so that
+    scores are agreement with the teacher."""
     unlabelled: list[str] = []
-    """Folders, patterns such as ``frames/*.png``, and video files, whose images are distilled without labels."""
+    """Folders, patterns such as ``frames/*.png`` and video files whose images are used for distillation without labels."""
     unlabelled_share: float = Field(0.5, gt=0, le=1)
-    """Share of each batch that the unlabelled images make up; 1 = no labels are read."""
+    """Share of unlabelled images in each batch, 0–1; 1 = no labels are read."""
     frame_step: int = Field(1, ge=1)
-    """Every so many-th frame of a video is used."""
+    """Use every N-th frame of a video."""
     frame_rate: PositiveFloat | None = None
-    """Frames per second of a video that are used, by its own time stamps; None = by `frame_step`."""
+    """Frames to use per second of video, by its time stamps; None = use `frame_step`."""
     held_out: float = Field(0.0, ge=0, lt=1)
-    """Share of each folder or video, at its end, that is not trained on."""
+    """Share at the end of each folder or video that is kept out of training, 0–1."""
     size: tuple[Side, Side]
-    """Network input (H, W) for validation, export and latency."""
+    """Network input (H, W) in pixels for validation, export and latency."""
     crop: tuple[Side, Side] | None = None
-    """Training crop (H, W); `size` by default."""
+    """Training crop (H, W) in pixels; None = `size`."""
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
-    """Range of the random scale."""
+    """Range of the random scale factor in training."""
     scale_step: PositiveFloat | None = None
-    """From one of the scales that are drawn to the next, e.g. 0.1; None = any in the range."""
+    """Step between the scale factors to draw from, e.g. 0.1; None = any factor in the range."""
     pad: Literal["sides", "end"] = "sides"
-    """Where a crop larger than the image is filled: ``sides``, all four alike with grey, or ``end``, right and bottom with ImageNet's mean
-    colour, which normalises to 0, as in the papers' code."""
+    """Padding of an image that is smaller than the crop: ``sides``, grey on all four sides, or ``end``, ImageNet's mean colour (0 after
+    normalisation) at the right and bottom, as in the papers' code."""
     flip: float = Field(0.5, ge=0, le=1)
     """Probability of a horizontal flip."""
     color: float = Field(0.0, ge=0, lt=1)
-    """Strength of brightness, contrast and saturation jitter, 0 = none."""
+    """Strength of brightness, contrast and saturation jitter, 0–1; 0 = none."""
     blur: float = Field(0.0, ge=0, le=1)
     """Probability of a Gaussian blur, σ from 0.1 to 2 pixels."""
     rare: float = Field(0.0, ge=0, le=1)
-    """Share of the crops that are drawn for a rare class instead of in turn: a sample that shows it, cut round one of its pixels."""
+    """Share of crops that are drawn for a rare class: an image that contains it, cropped around one of its pixels; 0 = none."""
     workers: int | None = Field(None, ge=0)
-    """Loader processes; None = one fewer than the cores, of several training processes their share."""
+    """Data-loading processes per training process; None = one fewer than the CPU cores, divided among the training processes."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "DataRecipe":
@@ -105,87 +106,88 @@ class DataRecipe(Strict):
 
 
 class ModelRecipe(Strict):
-    """A network: ``head-backbone``, a whole one by name, or one from elsewhere."""
+    """A network: ``HEAD-BACKBONE``, a complete architecture by name, or one from elsewhere."""
 
     name: str
-    """e.g. ``deeplabv3-resnet18``, whose backbone is any timm feature backbone; ``package.module:function``; ``hf:FOLDER_OR_ID``; of a
-    teacher also a file ``.onnx``, ``.pt2`` or ``.pt`` (TorchScript)."""
+    """The network: ``HEAD-BACKBONE`` with any timm feature backbone, e.g. ``deeplabv3-resnet18``; ``package.module:function``;
+    ``hf:FOLDER_OR_ID``; for a teacher also a file ``.onnx``, ``.pt2`` or ``.pt`` (TorchScript)."""
     weights: str | None = None
-    """``timm`` = pretrained from timm's hub, a path = a local ImageNet checkpoint, None = from scratch. Of a function's network a path = a
-    checkpoint of all of it."""
+    """Initial weights: ``timm`` = pretrained weights from timm's hub, a path = a local ImageNet checkpoint of the backbone (for
+    ``package.module:function`` a checkpoint of the whole network), None = random initialisation."""
     output_stride: Literal[8, 16, 32] | None = None
-    """8, 16 or 32; None = the head's own, or the backbone's where that can't dilate."""
+    """Output stride of the backbone: 8, 16 or 32; None = the head's default, or the backbone's own stride if it can't be dilated."""
     auxiliary: bool = True
-    """Add the auxiliary FCN head on stage 3."""
+    """Train with an auxiliary FCN head on stage 3."""
     head_channels: int | None = Field(None, ge=8)
-    """Width of the head; None = the head's own."""
+    """Channels of the head; None = the head's default."""
     auxiliary_channels: int = Field(64, ge=8)
-    """Width of that head; a quarter of its stage in the papers, 64 for ResNet-18 and 256 for ResNet-101."""
+    """Channels of the auxiliary head; the papers use a quarter of the stage's channels: 64 for ResNet-18, 256 for ResNet-101."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Before the classifiers."""
+    """Dropout probability before the classifiers."""
     dropout_of: Literal["channels", "elements"] = "channels"
-    """What it leaves out: whole ``channels``, or single ``elements``, as the code of CIRKD, RDD and LAD does."""
+    """What `dropout` zeroes: whole ``channels``, or single ``elements`` as in the code of CIRKD, RDD and LAD."""
     projection_dropout: float = Field(0.0, ge=0, lt=1)
-    """Element-wise dropout behind the projection of DeepLabV3's pyramid; 0.5 in that code."""
+    """Element-wise dropout probability after the projection of DeepLabV3's ASPP; 0.5 in the code of CIRKD, RDD and LAD."""
     pixels: Literal["rgb", "bgr"] = "rgb"
-    """What `weights` were trained on: ``rgb`` normalised as timm says, or ``bgr`` from 0 to 255 less its mean, as some papers' checkpoints
-    of ResNet; their first convolution is turned round, so the network reads RGB in either case."""
+    """Input that `weights` were trained on: ``rgb`` with timm's normalisation, or ``bgr`` in 0–255 minus the mean, as some papers' ResNet
+    checkpoints; their first convolution is converted, so that the network reads RGB in either case."""
     batch_norm: Literal["train", "freeze"] = "train"
-    """``train``, or ``freeze`` to keep the statistics and affine parameters of the pretrained backbone."""
+    """Batch norm: ``train``, or ``freeze`` to keep the pretrained backbone's statistics and affine parameters."""
     body: Literal["train", "freeze"] = "train"
-    """``train``, or ``freeze`` to train the head alone: the pretrained body keeps its weights and statistics, without dropout."""
+    """Everything but the head: ``train``, or ``freeze`` to train the head alone on unchanged pretrained weights and statistics."""
     options: dict[str, Any] = {}
-    """From elsewhere: arguments of the function or of ``from_pretrained``."""
+    """For a network from elsewhere: keyword arguments of the function or of ``from_pretrained``."""
     logits: str | None = None
-    """From elsewhere: key, attribute, position or ONNX tensor of the logits; None = a tensor itself, ``out``, ``logits`` or the first
-    item."""
+    """For a network from elsewhere: key, attribute, index or ONNX tensor name of the logits in its output; None = the output itself if
+    it is a tensor, else ``out``, ``logits`` or the first item."""
     features: str | None = None
-    """From elsewhere: dotted name of the module whose output the transfers read as features."""
+    """For a network from elsewhere: dotted name of the module whose output the transfers read as features."""
     classifier: str | None = None
-    """From elsewhere: dotted name of the last 1×1 convolution; what enters it are the features."""
+    """For a network from elsewhere: dotted name of the last 1×1 convolution, whose input is the features."""
     auxiliary_logits: str | None = None
-    """From elsewhere: key of the auxiliary head's logits; None = ``aux``."""
+    """For a network from elsewhere: key of the auxiliary head's logits; None = ``aux``."""
     mean: tuple[float, float, float] | None = None
-    """From elsewhere: normalisation of RGB in 0–1; None = what its files say, else ImageNet's."""
+    """For a network from elsewhere: mean of the input normalisation, RGB in 0–1; None = from its files, else ImageNet's."""
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
-    """From elsewhere: normalisation of RGB in 0–1; None = what its files say, else ImageNet's."""
+    """For a network from elsewhere: standard deviation of the input normalisation, RGB in 0–1; None = from its files, else ImageNet's."""
     trust: bool = False
-    """From elsewhere: open a file that holds code (``.pt2``, TorchScript)."""
+    """For a network from elsewhere: allow loading a file that contains code (``.pt2``, TorchScript)."""
 
 
 class TeacherRecipe(Strict):
-    """How the teacher is made."""
+    """The teacher: what it is and how it is trained."""
 
     model: ModelRecipe | None = None
-    """What `edgekd train --part teacher` trains; None = only `run` or `source` counts."""
+    """The network that `edgekd train --part teacher` trains; None = `run` or `source` gives the teacher."""
     run: str | None = None
-    """A trained run folder or ``.safetensors`` file."""
+    """The trained teacher: a run folder or a ``.safetensors`` file."""
     source: ModelRecipe | None = None
-    """A trained network from elsewhere, as a name or a whole model: e.g. ``hf:FOLDER`` or ``teacher.onnx``."""
+    """A trained teacher from elsewhere: its name, e.g. ``hf:FOLDER`` or ``teacher.onnx``, or a section with the keys of `student`."""
     classes: dict[str, str | int | list[str | int] | None] | None = None
-    """Student class → the teacher's class or classes, by name or number, null = none; None = both have the same classes. Several classes
-    are joined by log-sum-exp; nothing is transferred for a class without any."""
+    """Mapping from each student class to the teacher's class or classes, by name or index; null = no counterpart, nothing is transferred
+    for that class; several are joined by log-sum-exp. None = both have the same classes."""
     scale: float = Field(1.0, gt=0, le=8)
-    """Factor by which the images are resized for the teacher."""
+    """Scale factor of the teacher's input relative to the student's."""
     steps: int | None = Field(None, ge=1)
-    """Steps of its training; None = `train.steps`."""
+    """Training steps of the teacher; None = `train.steps`."""
     window: tuple[Side, Side] | None = None
-    """While distilling, it looks at each crop through windows of this (H, W) whose outputs are averaged where they overlap, as a
-    transformer does that was trained on small images; None = at the whole crop."""
+    """Sliding-window inference of the teacher during distillation: window (H, W) in pixels, overlapping outputs are averaged; for
+    transformers trained on small images. None = the whole crop at once."""
     confidence: float = Field(0.9, ge=0, le=1)
-    """Unlabelled images: probability at and above which the teacher's class stands for the label that a loss reads; other pixels are
-    ignored there. High, since a wrong label is learnt and a missing one costs little."""
+    """For unlabelled images: minimum probability at which the teacher's class is used as a label by losses that read labels; other pixels
+    are ignored. High by default, since a wrong label does more harm than a missing one."""
     label_assisted: bool = False
-    """The student's architecture with the label as a fourth channel (LAD), instead of `model`."""
+    """LAD: use the student's architecture with the label as a fourth input channel as the teacher, instead of `model`."""
     label_weights: Literal["normal", "table"] = "normal"
-    """LAD: class weights while distilling; ``normal`` draws fresh N(0, 1), ``table`` spaces them evenly over [−1.1, 1]."""
+    """LAD: class weights of the label channel during distillation: ``normal`` draws them from N(0, 1) each time, ``table`` spaces them
+    evenly over [−1.1, 1]."""
     label_start: float = Field(0.1, ge=0)
-    """LAD: standard deviation of the label channel's weights in the first convolution before training; 0.1 as published."""
+    """LAD: standard deviation of the initial weights of the label channel in the first convolution; 0.1 as published."""
     consistency: float = Field(5.0, ge=0)
     """LAD: weight of the dual-path consistency term."""
     consistency_from: float = Field(0.0, ge=0, le=1)
-    """LAD: share of its training after which that term counts. It pulls the maps of classes flat that are not learnt yet, so in runs of a
-    few thousand steps a late start scores better."""
+    """LAD: share of the teacher's training after which the consistency term is active, 0–1. The term flattens the maps of classes that are
+    not learnt yet, so in runs of a few thousand steps a late start scores better."""
 
     @field_validator("source", mode="before")
     @classmethod
@@ -206,44 +208,48 @@ ClassWeights = Annotated[
 
 
 class TaskRecipe(Strict):
-    """The supervised loss and how its pixels are weighted."""
+    """The supervised loss and its pixel weighting."""
 
     weighting: Literal["plain", "ohem", "difficulty"] = "plain"
-    """``plain``, ``ohem`` (only the pixels that are hard for the model itself), or ``difficulty`` (RDD)."""
+    """Pixel weighting of the task loss: ``plain``, ``ohem`` (only the pixels that are hard for the model itself) or ``difficulty``
+    (RDD)."""
     auxiliary: float = Field(0.4, ge=0)
-    """Weight of the auxiliary head's loss."""
+    """Weight of the auxiliary head's cross entropy."""
     class_weights: ClassWeights | None = None
-    """One weight a class, or computed from the training split's labels: ``median-frequency`` (also ``auto``) or ``effective-number``."""
+    """Class weights of the cross entropy: a list with one per class, or computed from the training labels by ``median-frequency`` (also
+    ``auto``) or ``effective-number``; None = all 1."""
     class_weighting: Literal["both", "code"] = "both"
-    """RDD: ``both`` weighs the classes in TFE and TSE, whose means divide by the number of pixels; ``code`` in TSE alone, whose mean
-    divides by the sum of the weights, as the public code has it."""
+    """RDD: where class weights apply: ``both`` = in TFE and TSE, whose means divide by the number of pixels; ``code`` = in TSE only, whose
+    mean divides by the sum of the weights, as in the public code."""
     group: int | None = Field(None, ge=1)
-    """Images over which means are taken and RDD's hard pixels are found, as on one GPU in the papers; None = the whole batch, over all
-    processes."""
+    """Number of images over which loss means are taken and RDD's hard pixels are selected, as per GPU in the papers; None = the whole batch
+    over all processes."""
     dice: float = Field(0.0, ge=0)
-    """Weight of the dice loss of the main head; 0 = none."""
+    """Weight of the Dice loss of the main head; 0 = none."""
     boundary: float = Field(1.0, ge=0)
-    """Weight of PIDNet's boundary loss, for a student with a boundary head; 1 as published."""
+    """Weight of PIDNet's boundary loss, for students with a boundary head; 1 as published."""
     pseudo: float = Field(0.0, ge=0)
-    """Weight of the cross entropy on unlabelled images, whose labels are the teacher's classes where it is confident; 0 = none."""
+    """Weight of the cross entropy on unlabelled images, with the teacher's confident classes as labels; 0 = none."""
     detail: float = Field(0.0, ge=0)
     """Weight of STDC's detail guidance, a training-only head on the backbone's stride-8 level; 0 = none, 1 as published."""
     warmup: float = Field(0.1, ge=0, le=1)
-    """RDD: share of the run that is teacher-full evaluated (TFE)."""
+    """RDD: share of the run in the teacher-full evaluated (TFE) stage, 0–1."""
     difficulty_map: Literal["auxiliary", "confidence"] = "auxiliary"
-    """RDD: ``auxiliary`` compares the teacher's two heads; ``confidence`` is its own label probability."""
+    """RDD: difficulty map of the TFE stage: ``auxiliary`` = divergence of the teacher's two heads, ``confidence`` = the teacher's
+    probability of the label."""
     kl: Literal["code", "paper"] = "code"
-    """RDD: direction of the TFE divergence; ``code`` is KL(aux‖main), ``paper`` KL(main‖aux)."""
+    """RDD: direction of the divergence in TFE: ``code`` = KL(aux‖main), ``paper`` = KL(main‖aux)."""
     mode: Literal["xor", "or", "and", "ohem"] = "xor"
-    """RDD: which hard pixels count in TSE."""
+    """RDD: which pixels the TSE stage keeps: hard for exactly one of teacher and student (``xor``), for either (``or``), for both
+    (``and``), or for the student (``ohem``)."""
     threshold: float = Field(0.7, ge=0, le=1)
-    """RDD, OHEM: probability of its label at or below which a pixel is hard."""
+    """RDD, OHEM: a pixel is hard if the probability of its label is at or below this value."""
     min_kept: int = Field(25_000, ge=0)
-    """RDD, OHEM: pixels an image kept at least; ``paper`` fixes the threshold (0)."""
+    """RDD, OHEM: minimum number of pixels to keep per image, by raising the threshold; 0 = the threshold is fixed, as in the paper."""
     reduction: Literal["kept", "all"] = "kept"
-    """RDD: ``kept`` averages over the kept pixels (code), ``all`` over all of them (paper)."""
+    """RDD: average over the ``kept`` pixels (as in the code) or over ``all`` pixels (as in the paper)."""
     blend: bool = False
-    """RDD: after warm-up blend α·TFE + (1−α)·TSE, α falling linearly from 1 to 0."""
+    """RDD: after `warmup`, use α·TFE + (1−α)·TSE with α falling linearly from 1 to 0."""
 
     @model_validator(mode="after")
     def _some_class_counts(self) -> "TaskRecipe":
@@ -253,15 +259,15 @@ class TaskRecipe(Strict):
 
 
 class TransferRecipe(BaseModel):
-    """One transferred loss; further keys are the method's own options, checked against its signature."""
+    """One distillation loss; further keys are options of the method, checked against its signature."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
     method: str
-    """A key of `edgekd.distill.registry.TRANSFERS`."""
+    """Name of the loss, as `edgekd methods` lists the transfers, or ``package.module:Name``."""
     name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """Of this one in logs and checkpoints; None = the method, numbered where it is listed more than once."""
+    """Name of this loss in logs and checkpoints; None = the method, numbered if it is listed more than once."""
     weight: float | None = Field(None, ge=0)
-    """Of the loss; None = the method's published weight."""
+    """Weight of the loss; None = the method's published weight."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -270,19 +276,19 @@ class TransferRecipe(BaseModel):
 
 
 class SpeedRecipe(Strict):
-    """What makes a step quicker on a GPU and changes its numbers by rounding at most."""
+    """GPU optimisations of a training step; results change by rounding at most."""
 
     cudnn_benchmark: bool = True
-    """Let cuDNN time its algorithms for each shape once. Which is the fastest may differ from run to run, and with it the last bits:
-    ``false`` for runs that are compared bit by bit."""
+    """Let cuDNN benchmark its algorithms for each shape. The choice may differ from run to run, and with it the last bits of the results;
+    ``false`` for bitwise reproducible runs."""
     tf32: bool | None = None
-    """TF32 in convolutions and matrix products; None = PyTorch's default, convolutions only."""
+    """Use TF32 in convolutions and matrix products; None = PyTorch's default, convolutions only."""
     fold_teacher: bool | None = None
-    """The frozen teacher's batch norm becomes part of its convolutions; None = on a GPU, for the project's own networks."""
+    """Fold the frozen teacher's batch norm into its convolutions; None = on a GPU, for this project's networks."""
     bf16_teacher: bool | None = None
-    """The frozen teacher's weights are kept in bf16; None = as `fold_teacher`, if `precision` is ``bf16``."""
+    """Keep the frozen teacher's weights in bf16; None = as `fold_teacher` if `precision` is ``bf16``."""
     compile: Literal["none", "teacher", "student", "both"] = "none"
-    """What `torch.compile` compiles: ``none``, ``teacher``, ``student`` or ``both``; a minute or more at the start."""
+    """Networks to compile with `torch.compile`: ``none``, ``teacher``, ``student`` or ``both``; takes a minute or more at the start."""
 
 
 class TrainRecipe(Strict):
@@ -291,55 +297,57 @@ class TrainRecipe(Strict):
     steps: int = Field(40_000, ge=1)
     """Optimiser steps."""
     batch_size: int = Field(16, ge=1)
-    """Images a step, over all processes and accumulated parts."""
+    """Images per optimiser step, over all processes and accumulated parts."""
     accumulate: int = Field(1, ge=1)
-    """Parts that a step's batch is split into."""
+    """Gradient accumulation: number of parts that the batch of a step is split into."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    """``sgd`` (momentum) or ``adamw``."""
+    """Optimiser: ``sgd`` (with momentum) or ``adamw``."""
     lr: float = Field(0.02, gt=0)
     """Learning rate of the backbone."""
     head_lr: float = Field(1.0, gt=0)
-    """Its multiple for heads and projections."""
+    """Learning rate of heads and projections, as a multiple of `lr`."""
     momentum: float = Field(0.9, ge=0, lt=1)
-    """Of the optimiser."""
+    """Momentum of SGD."""
     weight_decay: float = Field(1e-4, ge=0)
-    """Of the optimiser."""
+    """Weight decay of the optimiser."""
     power: float = Field(0.9, gt=0)
-    """Of the poly schedule."""
+    """Exponent of the polynomial learning-rate schedule."""
     warmup_steps: int = Field(0, ge=0)
-    """Of linear warm-up."""
+    """Steps of linear learning-rate warm-up."""
     clip_norm: float | None = Field(None, gt=0)
-    """Gradient norm limit; None = none."""
+    """Largest gradient norm, larger ones are clipped; None = no clipping."""
     precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(_as_word)] = "32"
-    """``32``, ``bf16`` or ``16`` (with a loss scaler)."""
+    """Training precision: ``32``, ``bf16`` or ``16`` (with a loss scaler)."""
     channels_last: bool = True
-    """Memory layout."""
+    """Use the channels-last memory format."""
     ema: float | None = Field(None, gt=0, lt=1)
-    """Decay of the averaged weights that are evaluated and kept as best, at step t at most (1 + t)/(10 + t); None = none."""
+    """Decay of the exponential moving average of the weights, which is then validated and kept as best; at step t at most (1 + t)/(10 + t).
+    None = no average."""
     start: str | None = None
-    """A trained run or ``.safetensors`` file whose weights training starts from."""
+    """Run folder or ``.safetensors`` file with the weights that training starts from."""
     fake_quant: Literal[7, 8] | None = None
-    """Quantisation-aware training with this many bits a weight, batch norm frozen; None = none."""
+    """Quantisation-aware training with 7 or 8 bits per weight and frozen batch norm; None = none."""
     fake_quant_target: Literal["cpu", "tensorrt"] = "cpu"
-    """``cpu`` or ``tensorrt``, whose form of INT8 the inputs are rounded as."""
+    """Form of INT8 that quantisation-aware training simulates: ``cpu`` or ``tensorrt``."""
     seed: int = Field(0, ge=0, lt=1 << 32)
-    """Of weights, order, augmentation and noise."""
+    """Random seed for initial weights, data order, augmentation and noise."""
     val_every: int | None = Field(None, ge=1)
-    """Steps between validations; None = five in a run."""
+    """Steps between validations; None = five validations per run."""
     save_minutes: float = Field(10.0, gt=0)
-    """Minutes after which the state is saved even if no validation came, which always saves it."""
+    """Minutes between saves of the training state; each validation saves it too."""
     log_every: int = Field(10, ge=1)
     """Steps between log lines."""
     log: Literal["tensorboard", "wandb", "mlflow"] = "tensorboard"
-    """Where the numbers go besides `metrics.jsonl`: ``tensorboard`` (files in the run folder), ``wandb`` or ``mlflow``."""
+    """Tracker that records losses and scores besides `metrics.jsonl`: ``tensorboard`` (files in the run folder), ``wandb`` or
+    ``mlflow``."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """``auto``, ``cpu`` or ``cuda``."""
+    """Hardware to train on: ``auto``, ``cpu`` or ``cuda``."""
     devices: int = Field(1, ge=1)
-    """Processes on this machine (torchrun's number is taken where it launched us)."""
+    """Training processes on this machine; under torchrun, torchrun's number."""
     num_nodes: int = Field(1, ge=1)
-    """Machines."""
+    """Number of machines."""
     speed: SpeedRecipe = SpeedRecipe()
-    """What makes a step quicker on a GPU."""
+    """GPU optimisations of a training step."""
 
 
 TITLES = {"teacher": "teacher", "lad-teacher": "teacher, shown the label", "baseline": "student alone"}
@@ -350,23 +358,24 @@ class Recipe(Strict):
     """A whole run."""
 
     name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}$")
-    """What cards and reports call it."""
+    """Name of the run in cards and reports."""
     objective: Literal["supervised", "label-assisted", "distillation"] = "distillation"
-    """What this run trains: a model alone, LAD's teacher, or a student under a teacher."""
+    """What the run trains: ``supervised`` = a network alone, ``label-assisted`` = LAD's teacher, ``distillation`` = a student with a
+    teacher."""
     method: str = "recipe"
-    """The shorthand that the distillation came from, for cards and reports."""
+    """Distillation method as named by `edgekd distill --method`, for cards and reports."""
     data: DataRecipe
-    """Which images."""
+    """Data set, augmentation and splits."""
     student: ModelRecipe
-    """What is trained."""
+    """Network that is trained."""
     teacher: TeacherRecipe = TeacherRecipe()
-    """How the teacher is made."""
+    """Teacher: what it is and how it is trained."""
     task: TaskRecipe = TaskRecipe()
-    """The supervised loss."""
+    """Supervised loss."""
     transfer: list[TransferRecipe] = []
-    """What is transferred: a list, each with its `method`, `weight` and the method's own options."""
+    """Distillation losses: a list, each with `method`, `weight` and the method's options."""
     train: TrainRecipe = TrainRecipe()
-    """The loop."""
+    """Training loop."""
 
     @property
     def title(self) -> str:

@@ -3,8 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+import click
 from pydantic import BaseModel
 
+from edgekd.cli import main
 from edgekd.config import Recipe
 from edgekd_runtime import errors
 
@@ -41,3 +43,19 @@ def test_every_exit_code_is_listed():
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
     assert all(f": {file.name}" in navigation for file in (ROOT / "docs").glob("*.md"))
+
+
+def alone(words: str) -> bool:
+    """Whether a text stands without what is written beside it."""
+    return bool(words) and words.split()[0] not in ("Of", "Its", "That", "Likewise.", "Names")
+
+
+def test_every_key_and_option_is_described_by_itself():
+    for kind in dict.fromkeys(sections()):
+        told = [field.description for field in kind.model_fields.values()]
+        assert len(set(told)) == len(told) and all(map(alone, told)), kind.__name__
+    commands = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
+    for name, command in commands.items():
+        verbs = [command, *getattr(command, "commands", {}).values()]
+        for option in (one for verb in verbs for one in verb.params if isinstance(one, click.Option)):
+            assert alone(option.help or ""), f"{name} {option.opts}: {option.help}"

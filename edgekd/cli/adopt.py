@@ -30,7 +30,7 @@ from edgekd_runtime.errors import UsageError
 @engine_options
 @json_option
 def command(onnx_file: Path, out: Path, as_json: bool, **options: Any) -> None:
-    """Turn somebody's ONNX file into a model of this project: normalisation, resize and class map inside, proved against the original.
+    """Convert a foreign ONNX file into a model of this project: normalisation, resize and class map inside, verified against the original.
 
     edgekd adopt net.onnx --layout camvid --data-root CamVid --imgsz 360x480 --precision fp32,int8 --out adopted
     """

@@ -39,7 +39,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     metavar="NAME[,NAME]",
     multiple=True,
     callback=_names,
-    help="What runs the models, each measured; torch and torch-compile run a run's own weights. Without it all installed ones that suit.",
+    help="Backends to measure; torch and torch-compile run a run's weights. By default all installed ones that suit the file.",
 )
 @click.option(
     "--threads",
@@ -47,7 +47,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     callback=_numbers(0),
     default="0",
     show_default=True,
-    help="CPU threads, each measured; 0 = the backend's default.",
+    help="Numbers of CPU threads to measure with; 0 = the backend's default.",
 )
 @click.option(
     "--batch",
@@ -55,33 +55,39 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     callback=_numbers(1),
     default="1",
     show_default=True,
-    help="Images a call, each measured; needs export --max-batch.",
+    help="Batch sizes to measure with; above 1 needs export --max-batch.",
 )
-@click.option("--seconds", type=Number(0.1, 3600), default=3.0, show_default=True, help="At least this long a model and stage.")
-@click.option("--no-accuracy", is_flag=True, help="Latency only.")
-@click.option("--images", type=click.IntRange(min=1), help="Score only N images, spread over the split; with --device, send them.")
-@click.option("--data-root", help="Folder of the data set, where it has moved.")
+@click.option(
+    "--seconds", type=Number(0.1, 3600), default=3.0, show_default=True, help="Minimum measuring time per model and stage, seconds."
+)
+@click.option("--no-accuracy", is_flag=True, help="Measure latency only, no mIoU.")
+@click.option(
+    "--images", type=click.IntRange(min=1), help="Measure mIoU on N images, spread over the split; with --device, they are sent there."
+)
+@click.option("--data-root", help="Folder of the data set, if it has moved.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
-@click.option("--power", metavar="SOURCE", help="Joules an image: tegrastats, nvml, rapl, or auto for the first that works.")
-@click.option("--idle-seconds", type=Number(0.2, 3600), help="First measure the power at rest this long, and subtract it.")
 @click.option(
-    "--no-tf32", is_flag=True, help="GPU: FP32 products without TF32, which is on by default; engines keep what they were built with."
+    "--power", metavar="SOURCE", help="Measure energy per image, joules: tegrastats, nvml, rapl, or auto for the first that works."
 )
-@click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: p50 of the network; exit 4.")
+@click.option("--idle-seconds", type=Number(0.2, 3600), help="Measure the power at rest for this long first, seconds, and subtract it.")
+@click.option(
+    "--no-tf32", is_flag=True, help="GPU: disable TF32 in FP32 models, which is on by default; engines keep what they were built with."
+)
+@click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: largest median latency of the network, ms; exit 4.")
 @click.option(
     "--max-miou-drop",
     type=Number(0),
     default=MIOU_DROP,
     show_default=True,
     metavar="POINTS",
-    help="What the file to ship may lose against the most accurate one of the same model.",
+    help="Largest mIoU loss of the recommended file against the most accurate one of the same model, in points.",
 )
-@click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: mIoU in percent; exit 4.")
+@click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: smallest mIoU, percent; exit 4.")
 @click.option(
-    "--results", type=click.Path(path_type=Path, dir_okay=False), help="JSON file to write; bench.json beside the first model otherwise."
+    "--results", type=click.Path(path_type=Path, dir_okay=False), help="JSON file to write; bench.json beside the first model by default."
 )
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown too.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Also write the table to this file as Markdown.")
 @json_option
 def command(
     models: tuple[Path, ...],
@@ -104,9 +110,9 @@ def command(
     markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """Latency, memory, power and mIoU of the same files: exported models, folders that hold some, or runs.
+    """Measure latency, memory, power and mIoU of the same files: exported models, folders that hold some, or runs.
 
-    A run stands for its exported models; for its weights in PyTorch where --backend names torch, or nothing was exported yet.
+    For a run its exported models are measured, or its weights in PyTorch if --backend names torch or nothing was exported yet.
     """
     from edgekd.device import DeviceOptions, bench_on_device
     from edgekd.measure.benchmark import advice, bench_models, missed_gates, show

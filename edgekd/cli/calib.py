@@ -14,16 +14,20 @@ def command() -> None:
     """INT8 calibration tables: make one, look into one, and find the layers that INT8 hurts."""
 
 
-images_option = click.option("--images", type=click.IntRange(min=1), default=64, show_default=True, help="Class-covering training images.")
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images.")
-root_option = click.option("--data-root", help="Folder of the data set, where it has moved.")
+images_option = click.option(
+    "--images", type=click.IntRange(min=1), default=64, show_default=True, help="Number of training images, chosen to cover all classes."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed for the choice of calibration images."
+)
+root_option = click.option("--data-root", help="Folder of the data set, if it has moved.")
 
 
 @command.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @images_option
 @seed_option
-@click.option("--method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse.")
+@click.option("--method", default="percentile", show_default=True, help="INT8 calibration method: minmax, percentile, entropy or mse.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; RUN/export/calibration.json by default.")
 @root_option
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:

@@ -8,7 +8,7 @@ from edgekd.cli.options import json_option, print_json
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """What can run here: machine, backends and TensorRT builders, each with its version or what is missing."""
+    """Show what can run here: machine, backends and TensorRT builders, each with its version or what is missing."""
     from edgekd.console import table
     from edgekd.measure.pytorch import register_torch
     from edgekd_runtime.check import check_machine

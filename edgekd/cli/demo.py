@@ -13,13 +13,21 @@ from edgekd.cli.options import Number
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Exported model.onnx, or the folder that holds it.")
 @click.option("--compare", type=click.Path(path_type=Path), help="A second model, drawn beside the first.")
 @click.option("--out", type=click.Path(path_type=Path), help="Video to write: .mp4, .mov, .mkv, .webm or .avi.")
-@click.option("--serve", "address", metavar="[HOST:]PORT", help="Show it live in the browser; to this machine alone without HOST.")
-@click.option("--smooth", type=Number(0.5, 1, True, True), help="Steady the classes over time by votes with this memory, e.g. 0.8.")
-@click.option("--opacity", type=Number(0, 1), default=0.5, show_default=True, help="Of the colours.")
+@click.option(
+    "--serve", "address", metavar="[HOST:]PORT", help="Show the video live in the browser; without HOST reachable from this machine only."
+)
+@click.option(
+    "--smooth", type=Number(0.5, 1, True, True), help="Temporal smoothing of the class map: weight of the past per frame, e.g. 0.8."
+)
+@click.option("--opacity", type=Number(0, 1), default=0.5, show_default=True, help="Opacity of the class colours, 0-1.")
 @click.option("--fps", type=Number(0.1, 1000), help="Frame rate of images, 25 by default, or of a camera or stream.")
-@click.option("--tiles", metavar="RxC", help="Cut each frame into so many rows and columns, each seen at its own resolution, e.g. 2x2.")
-@click.option("--reconnect", type=Number(0, 86400), default=0.0, help="Seconds to try to open a camera or a stream again when it breaks.")
-@click.option("--backend", help="What runs the model; the file's usual one by default.")
+@click.option(
+    "--tiles",
+    metavar="RxC",
+    help="Split each frame into rows x columns of overlapping tiles that run through the network one by one, e.g. 2x2.",
+)
+@click.option("--reconnect", type=Number(0, 86400), default=0.0, help="Seconds to try to reopen a camera or stream that breaks.")
+@click.option("--backend", help="Backend that runs the model; the file's usual one by default.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
 @click.pass_context
 def command(

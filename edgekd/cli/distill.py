@@ -20,7 +20,7 @@ from edgekd_runtime.errors import UsageError
 @click.option(
     "--teacher-steps",
     type=click.IntRange(min=1),
-    help="Optimiser steps of the teacher, where it is trained first; the recipe's by default.",
+    help="Optimiser steps of the teacher if it is trained first; the recipe's by default.",
 )
 @click.option(
     "--unlabelled",
@@ -37,7 +37,9 @@ from edgekd_runtime.errors import UsageError
 )
 @click.option("--trust", is_flag=True, help="Open a teacher's file that holds code (.pt2, TorchScript), which can run on this machine.")
 @click.option("--qat", is_flag=True, help="Fine-tune the student of the run in --recipe with INT8's rounding, under its teacher.")
-@click.option("--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's maps of N validation images as pictures.")
+@click.option(
+    "--dump-difficulty", type=click.IntRange(min=1), metavar="N", help="Write RDD's difficulty maps of N validation images as pictures."
+)
 @run_options
 def command(
     method: str | None,
@@ -55,10 +57,11 @@ def command(
 ) -> None:
     """Train a student under a teacher.
 
-    edgekd distill --recipe camvid --data-root ~/CamVid --method rdd --teacher runs/teacher --out runs/student
-    edgekd distill --recipe camvid --data-root ~/CamVid --teacher runs/teacher --unlabelled drive.mp4 --set data.frame_rate=2
-    edgekd distill --label-free --teacher hf:nvidia/segformer-b0-finetuned-ade-512-512 --unlabelled drive.mp4 --out runs/student
-    """
+    \b
+    edgekd distill --recipe camvid --data-root CamVid --method rdd --teacher runs/teacher
+    edgekd distill --recipe camvid --teacher runs/teacher --unlabelled drive.mp4
+    edgekd distill --label-free --teacher hf:FOLDER_OR_ID --unlabelled drive.mp4
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with a backspace
     from edgekd import parts, pipeline
     from edgekd.distill.methods import method_recipe
     from edgekd.parts import teacher_piece

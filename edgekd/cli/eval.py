@@ -11,15 +11,17 @@ from edgekd_runtime.errors import UsageError
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--split", help="Data split; the recipe's validation split by default.")
-@click.option("--data-root", help="Folder of the data set, where it has moved.")
-@click.option("--imgsz", metavar="HxW", help="Network input of a run; an exported model has its own.")
-@click.option("--native", is_flag=True, help="Runs only: each image whole at its own size, as the papers score.")
-@click.option("--short-side", type=click.IntRange(min=32), help="Runs only: each image whole, resized to this shorter side, in pixels.")
+@click.option("--data-root", help="Folder of the data set, if it has moved.")
+@click.option("--imgsz", metavar="HxW", help="Network input of a run, height x width in pixels; an exported model has its own.")
+@click.option("--native", is_flag=True, help="Runs only: evaluate each image whole at its own size, as the papers do.")
+@click.option(
+    "--short-side", type=click.IntRange(min=32), help="Runs only: evaluate each image whole, resized to this shorter side, in pixels."
+)
 @click.option("--window", metavar="HxW", help="Runs only: slide a window over each image at its own size; overlaps average probabilities.")
-@click.option("--stride", metavar="HxW", help="From window to window; two thirds of it by default.")
+@click.option("--stride", metavar="HxW", help="With --window: step between windows in pixels; two thirds of the window by default.")
 @click.option("--scales", default="1", show_default=True, metavar="S,S,…", help="Runs only: average the probabilities at these scales.")
-@click.option("--flip", is_flag=True, help="Runs only: average with the mirror image, too.")
-@click.option("--backend", help="Of an exported model; the file's usual one by default.")
+@click.option("--flip", is_flag=True, help="Runs only: average with the prediction on the mirrored image.")
+@click.option("--backend", help="Backend that runs an exported model; the file's usual one by default.")
 @json_option
 def command(
     model: Path,
@@ -35,7 +37,7 @@ def command(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """mIoU, per-class IoU, pixel accuracy and mAcc of MODEL: a run folder, a .safetensors file, or an exported model.onnx or folder."""
+    """Measure mIoU, per-class IoU, pixel accuracy and mAcc of MODEL: a run folder, a .safetensors file, or an exported model."""
     from dataclasses import asdict
 
     from edgekd.console import table

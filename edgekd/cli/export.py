@@ -12,60 +12,121 @@ from edgekd_runtime.errors import UsageError
 
 model_options = option_group(
     click.option("--imgsz", metavar="HxW", help="Network input; the recipe's by default."),
-    click.option("--output", type=click.Choice(["classes", "logits"]), default="classes", show_default=True, help="Class map or scores."),
+    click.option(
+        "--output",
+        type=click.Choice(["classes", "logits"]),
+        default="classes",
+        show_default=True,
+        help="Output of the graph: class map (uint8) or logits.",
+    ),
     click.option(
         "--max-batch",
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="Above 1: any batch up to this.",
+        help="Largest batch size; above 1 the batch dimension is dynamic.",
     ),
-    click.option("--data-root", help="Folder of the data set, where it has moved."),
+    click.option("--data-root", help="Folder of the data set, if it has moved."),
 )
 parity_options = option_group(
-    click.option("--parity-images", type=click.IntRange(min=1), default=32, show_default=True, help="Validation images to compare on."),
-    click.option("--min-agreement", type=Number(0, 1), default=0.999, show_default=True, help="FP32: least share of equal pixels."),
-    click.option("--max-logit-error", type=Number(0), default=1e-3, show_default=True, help="FP32: largest error over largest logit."),
+    click.option(
+        "--parity-images",
+        type=click.IntRange(min=1),
+        default=32,
+        show_default=True,
+        help="Number of validation images to compare with PyTorch on.",
+    ),
+    click.option(
+        "--min-agreement",
+        type=Number(0, 1),
+        default=0.999,
+        show_default=True,
+        help="Gate for FP32: smallest share of pixels with PyTorch's class, 0-1; exit 4.",
+    ),
+    click.option(
+        "--max-logit-error",
+        type=Number(0),
+        default=1e-3,
+        show_default=True,
+        help="Gate for FP32: largest error of the logits, relative to the largest logit; exit 4.",
+    ),
 )
 precision_options = option_group(
-    click.option("--precision", default="fp32", show_default=True, metavar="LIST", help=f"Of {', '.join(PRECISIONS)}, joined by commas."),
-    click.option("--max-miou-drop", type=Number(0), metavar="POINTS", help="Keep layers in FP32 until no more is lost; exit 4."),
-    click.option("--sensitivity", is_flag=True, help="Try each layer alone, too, and print what it costs; kept as sensitivity.json."),
-    click.option("--min-half-agreement", type=Number(0, 1), default=0.99, show_default=True, help="FP16, BF16: equal pixels."),
-    click.option("--score-images", type=click.IntRange(min=1), help="Validation images that mIoU is measured on; all by default."),
-    click.option("--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Training images to calibrate on."),
-    click.option("--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice among equal images."),
-    click.option("--calib-method", default="percentile", show_default=True, help="minmax, percentile, entropy or mse."),
-    click.option("--calib-table", type=click.Path(path_type=Path), help="Ranges from `edgekd calib make` instead."),
+    click.option(
+        "--precision",
+        default="fp32",
+        show_default=True,
+        metavar="LIST",
+        help=f"Precisions to export, separated by commas: {', '.join(PRECISIONS)}.",
+    ),
+    click.option(
+        "--max-miou-drop",
+        type=Number(0),
+        metavar="POINTS",
+        help="Largest mIoU loss allowed, in points; layers return to FP32 until it fits, exit 4 if none does.",
+    ),
+    click.option("--sensitivity", is_flag=True, help="Also measure the mIoU loss of each layer alone; written to sensitivity.json."),
+    click.option(
+        "--min-half-agreement",
+        type=Number(0, 1),
+        default=0.99,
+        show_default=True,
+        help="Gate for FP16 and BF16: smallest share of pixels with FP32's class, 0-1; exit 4.",
+    ),
+    click.option("--score-images", type=click.IntRange(min=1), help="Number of validation images to measure mIoU on; all by default."),
+    click.option(
+        "--calib-images", type=click.IntRange(min=1), default=64, show_default=True, help="Number of training images for INT8 calibration."
+    ),
+    click.option(
+        "--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed for the choice of calibration images."
+    ),
+    click.option(
+        "--calib-method", default="percentile", show_default=True, help="INT8 calibration method: minmax, percentile, entropy or mse."
+    ),
+    click.option(
+        "--calib-table", type=click.Path(path_type=Path), help="Calibration table from `edgekd calib make` to use instead of calibrating."
+    ),
     click.option(
         "--target",
         metavar="LIST",
         default="cpu",
         show_default=True,
-        help="What INT8 is written for, each in its own form: cpu, tensorrt, or both joined by a comma. With --trt always tensorrt too.",
+        help="Targets that INT8 is written for, separated by commas: cpu, tensorrt; --trt adds tensorrt.",
     ),
     click.option(
         "--weight-bits",
         type=click.Choice(["7", "8"]),
-        help="INT8 weights; otherwise 8 for tensorrt and 7 for cpu, which no CPU saturates on.",
+        help="Bits of INT8 weights; by default 8 for tensorrt, and 7 for cpu, which avoids saturation on CPUs without VNNI.",
     ),
 )
 engine_options = option_group(
     click.option("--trt", is_flag=True, help="Build a TensorRT engine of each precision too."),
-    click.option("--family", type=click.Choice(["tensorrt", "tensorrt-rtx"]), help="Which TensorRT; the one installed by default."),
     click.option(
-        "--workspace", type=click.IntRange(min=0), default=0, metavar="MiB", help="Memory a tactic may use; 0 = TensorRT's default."
+        "--family", type=click.Choice(["tensorrt", "tensorrt-rtx"]), help="TensorRT library to build with; the installed one by default."
     ),
-    click.option("--level", type=click.IntRange(0, 5), default=3, show_default=True, help="Builder optimisation level."),
+    click.option(
+        "--workspace",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="MiB",
+        help="Workspace memory of the TensorRT builder, MiB; 0 = TensorRT's default.",
+    ),
+    click.option(
+        "--level",
+        type=click.IntRange(0, 5),
+        default=3,
+        show_default=True,
+        help="TensorRT builder optimisation level; higher builds longer.",
+    ),
     click.option(
         "--timing-cache",
         type=click.Path(path_type=Path),
-        help="A .timing file of measured tactics; the device's own by default.",
+        help="TensorRT timing cache (.timing); the device's own by default.",
     ),
-    click.option("--dla-core", type=click.IntRange(min=0), help="DLA core of a Jetson."),
-    click.option("--version-compatible", is_flag=True, help="For later TensorRT versions too."),
-    click.option("--hardware-compatible", is_flag=True, help="For other GPUs from Ampere on too."),
-    click.option("--no-tf32", is_flag=True, help="Keep FP32 layers from TF32, the builder's default from Ampere on."),
+    click.option("--dla-core", type=click.IntRange(min=0), help="Run on this DLA core of a Jetson, with the GPU for the rest."),
+    click.option("--version-compatible", is_flag=True, help="Build an engine that later TensorRT versions run too."),
+    click.option("--hardware-compatible", is_flag=True, help="Build an engine that other GPUs from Ampere on run too."),
+    click.option("--no-tf32", is_flag=True, help="Build FP32 layers without TF32, which is on by default from Ampere on."),
 )
 
 
@@ -78,7 +139,7 @@ engine_options = option_group(
 @engine_options
 @json_option
 def command(run: Path, out: Path | None, as_json: bool, **options: Any) -> None:
-    """Write RUN's best weights as model.onnx + model.json, proved on real images; exit 4 if they miss a gate.
+    """Write RUN's best weights as model.onnx + model.json, verified on real images; exit 4 if they miss a gate.
 
     edgekd export runs/student --trt --precision fp32,fp16,int8 --max-miou-drop 0.5
     """

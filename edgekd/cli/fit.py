@@ -29,7 +29,13 @@ _SIZE, _CLASSES = "512x1024", 19
 @click.option("--data-root", help="Folder of the recipe's data set, whose classes are counted.")
 @click.option("--imgsz", metavar="HxW[,HxW]", help=f"Network input; every candidate at each. The recipe's, or {_SIZE}.")
 @click.option("--num-classes", type=click.IntRange(1, 255), help=f"Classes; those of the recipe's data, or {_CLASSES}.")
-@click.option("--precision", default="fp32,int8", show_default=True, metavar="LIST", help=f"Of {', '.join(PRECISIONS)}, joined by commas.")
+@click.option(
+    "--precision",
+    default="fp32,int8",
+    show_default=True,
+    metavar="LIST",
+    help=f"Precisions to measure, separated by commas: {', '.join(PRECISIONS)}.",
+)
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="What fits: p50 of the network.")
 @click.option("--max-memory-mib", type=Number(min=0, min_open=True), help="What fits: peak memory, beyond an idle Python.")
 @click.option("--device", metavar="URL", help="Measure there: ssh://[USER@]HOST[:PORT], with your own OpenSSH configuration.")

@@ -10,10 +10,10 @@ from edgekd.cli.options import json_option, print_json
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--layers", is_flag=True, help="Every layer, too.")
+@click.option("--layers", is_flag=True, help="Also list every layer.")
 @json_option
 def command(file: Path, layers: bool, as_json: bool) -> None:
-    """What is in FILE, a model.onnx or model.engine: inputs, operators, precision by layer, Q/DQ coverage, cost, sidecar."""
+    """Show what FILE, a model.onnx or model.engine, holds: inputs, operators, precision by layer, Q/DQ coverage, cost, sidecar."""
     from edgekd.export.inspection import inspect_model
 
     found = inspect_model(file)

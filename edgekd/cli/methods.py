@@ -8,10 +8,10 @@ from edgekd.cli.options import json_option, print_json
 
 
 @click.command()
-@click.option("--table", "published", is_flag=True, help="The papers' own figures, and the command that makes each here.")
+@click.option("--table", "published", is_flag=True, help="Print the published results and the command that trains each row.")
 @json_option
 def command(published: bool, as_json: bool) -> None:
-    """Distillation methods: what each shorthand stands for, and what each transfer needs."""
+    """List the distillation methods: what each shorthand stands for, and what each transfer needs."""
     document, show = (_published, _show_published) if published else (_methods, _show_methods)
     if as_json:
         print_json(document())

@@ -8,12 +8,20 @@ from edgekd_runtime.errors import UsageError
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--imgsz", metavar="HxW", default="512x1024", show_default=True, help="Size that the GFLOPs are for.")
-@click.option("--num-classes", type=click.IntRange(1, 255), default=19, show_default=True, help="Classes.")
-@click.option("--max-params", type=click.FloatRange(min=0, min_open=True), metavar="M", help="Most parameters, millions.")
-@click.option("--max-macs", type=click.FloatRange(min=0, min_open=True), metavar="G", help="Most multiply-adds an image, 10^9.")
-@click.option("--min-miou", type=click.FloatRange(0, 100), help="Least published Cityscapes mIoU, percent; of others nothing is published.")
-@click.option("--licence", metavar="SPDX", help="Licence of the public code, e.g. MIT.")
+@click.option(
+    "--imgsz", metavar="HxW", default="512x1024", show_default=True, help="Input size that the GFLOPs are for, height x width in pixels."
+)
+@click.option("--num-classes", type=click.IntRange(1, 255), default=19, show_default=True, help="Number of classes.")
+@click.option("--max-params", type=click.FloatRange(min=0, min_open=True), metavar="M", help="Largest number of parameters, millions.")
+@click.option(
+    "--max-macs", type=click.FloatRange(min=0, min_open=True), metavar="G", help="Largest number of multiply-adds per image, 10^9."
+)
+@click.option(
+    "--min-miou",
+    type=click.FloatRange(0, 100),
+    help="Smallest published Cityscapes mIoU, percent; leaves out models without a published one.",
+)
+@click.option("--licence", metavar="SPDX", help="Licence of the public code that a model follows, e.g. MIT.")
 @click.option("--backbones", metavar="PATTERN", help="List timm's backbones that match, e.g. 'resnet*'.")
 @json_option
 def command(
@@ -27,7 +35,7 @@ def command(
     backbones: str | None,
     as_json: bool,
 ) -> None:
-    """Heads and usual models; or, for each model named, its parameters, GFLOPs, strides, auxiliary head, and what was published of it."""
+    """List heads and common models, or show parameters, GFLOPs, strides, auxiliary head and published results of the models NAMES."""
     size = size_option(imgsz)
     from edgekd.console import progress, table
     from edgekd.models.cost import HEAD_TITLES, INT8, PRECISIONS, USUAL_MODELS, Wanted, matching_backbones, model_cost

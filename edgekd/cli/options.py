@@ -41,22 +41,22 @@ recipe_options = option_group(
     click.option(
         "--student",
         metavar="SOURCE",
-        help="What is trained: HEAD-BACKBONE, e.g. deeplabv3-resnet18, package.module:function, hf:FOLDER_OR_ID.",
+        help="Network to train: HEAD-BACKBONE, e.g. deeplabv3-resnet18, package.module:function, hf:FOLDER_OR_ID.",
     ),
-    click.option("--weights", help="Backbone weights of what is trained: timm, or a local ImageNet checkpoint."),
-    click.option("--imgsz", metavar="HxW", help="Network input for validation and export, e.g. 360x480."),
+    click.option("--weights", help="Initial backbone weights of the network to train: timm, or a local ImageNet checkpoint."),
+    click.option("--imgsz", metavar="HxW", help="Network input for validation and export, height x width in pixels, e.g. 360x480."),
     click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps."),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Images a step, over all processes."),
-    click.option("--seed", type=click.IntRange(min=0), help="Of weights, order, augmentation and noise."),
-    click.option("--devices", type=click.IntRange(min=1), help="Processes on this machine."),
-    click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the training."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images per optimiser step, over all processes."),
+    click.option("--seed", type=click.IntRange(min=0), help="Random seed for weights, data order and augmentation."),
+    click.option("--devices", type=click.IntRange(min=1), help="Training processes on this machine, usually one per GPU."),
+    click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Training precision: 32, bf16 or 16 (mixed) bit."),
     click.option("--log", type=click.Choice(["tensorboard", "wandb", "mlflow"]), help="Tracker that records losses and scores."),
     click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated."),
 )
 
 run_options = option_group(
     click.option("--out", type=click.Path(path_type=Path), help="Run folder."),
-    click.option("--resume", is_flag=True, help="Go on with the run in --out, by its own recipe."),
+    click.option("--resume", is_flag=True, help="Continue the run in --out with its own recipe."),
     click.option("--overwrite", is_flag=True, help="Replace the run in --out."),
 )
 
@@ -79,7 +79,7 @@ def layout_options_from(texts: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
 def refuse_beside_resume(ctx: click.Context) -> None:

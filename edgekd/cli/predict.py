@@ -12,11 +12,15 @@ from edgekd.cli.options import Number, json_option, print_json
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Exported model, the folder that holds it, or a run.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the masks, NAME.png at each image's own size.")
 @click.option(
-    "--form", type=click.Choice(["index", "palette"]), default="index", show_default=True, help="Class numbers, or the classes' colours."
+    "--form",
+    type=click.Choice(["index", "palette"]),
+    default="index",
+    show_default=True,
+    help="Pixel values of the masks: class numbers, or the classes' colours.",
 )
 @click.option("--overlay", is_flag=True, help="Write NAME_overlay.jpg too: the classes painted over the image.")
 @click.option("--opacity", type=Number(0, 1), default=0.5, show_default=True, help="Opacity of the overlay's colours, from 0 to 1.")
-@click.option("--backend", help="What runs the model; the file's usual one by default.")
+@click.option("--backend", help="Backend that runs the model; the file's usual one by default.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
 @json_option
 def command(

@@ -7,11 +7,11 @@ import click
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quickstart"), show_default=True, help="Folder to fill.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of both students and the teacher.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quickstart"), show_default=True, help="Folder to write to.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of teacher and students.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe `quickstart`. May be repeated.")
 def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
-    """The whole chain on drawn streets: teacher, student alone and distilled, export, benchmark, video, page. Minutes on two cores."""
+    """Run the whole chain on synthetic streets: teacher, student alone, distilled student, export, benchmark, video, page."""
     from edgekd.console import duration
     from edgekd.loading import assignment, load_recipe
     from edgekd.measure.benchmark import show

@@ -8,11 +8,11 @@ from edgekd_runtime.errors import UsageError
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--method", help="Print it with this method's teacher, weighting and transfers.")
+@click.option("--method", help="Print the recipe with this method's teacher, weighting and transfers.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated.")
 @json_option
 def command(name: str | None, method: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    """The recipes that ship; of NAME (one of them, a YAML file or a run folder) the whole recipe, every key with its value."""
+    """List the recipes that ship, or print the recipe NAME (one of them, a YAML file or a run folder) with every key and its value."""
     from edgekd.distill.methods import method_recipe
     from edgekd.loading import assignment, dump_recipe, load_recipe, shipped_recipes
 

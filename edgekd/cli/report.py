@@ -43,7 +43,7 @@ def command(
     max_miou_drop: float,
     title: str,
 ) -> None:
-    """One offline HTML page from the JSON files that `edgekd bench` wrote."""
+    """Write one offline HTML page from the JSON files that `edgekd bench` wrote."""
     from edgekd.report.page import write_report
     from edgekd.report.standalone import write_picture
     from edgekd.report.words import plural

@@ -10,7 +10,9 @@ from edgekd.cli.options import carried_options, next_command, recipe_from, recip
 
 @click.command()
 @recipe_options
-@click.option("--part", type=click.Choice(["student", "teacher"]), default="student", show_default=True, help="Which model of the recipe.")
+@click.option(
+    "--part", type=click.Choice(["student", "teacher"]), default="student", show_default=True, help="Network of the recipe to train."
+)
 @click.option("--label-assisted", is_flag=True, help="LAD's teacher: the student's architecture, shown the noised label.")
 @run_options
 def command(part: str, label_assisted: bool, out: Path | None, resume: bool, overwrite: bool, **options: Any) -> None:
