@@ -6,6 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgekd.builds import one_build
 from edgekd_runtime import __version__
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(_ROOMS[name])
-    if name not in _FACE:
+    if name not in _ROOMS and name not in _FACE:
         raise AttributeError(f"module 'edgekd' has no attribute {name!r}")
-    return getattr(import_module(_FACE[name]), name)
+    with one_build():
+        return import_module(_ROOMS[name]) if name in _ROOMS else getattr(import_module(_FACE[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -70,6 +70,7 @@ SHORT = {
     "distill": ["--recipe", "nowhere"],
     "adopt": ["nowhere.onnx", "--imgsz", "8x8", "--layout", "camvid", "--out", "out"],
     "bench": ["nowhere"],
+    "fit": ["--recipe", "nowhere"],
 }
 """Verbs with enough to get past their parser, and nothing that takes long."""
 

@@ -73,3 +73,20 @@ def test_a_full_output_ends_with_a_code(words):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-m", "edgekd", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1 and done.stderr.startswith("Error: the output can't be written") and "Traceback" not in done.stderr
+
+
+def test_a_torchvision_of_another_build_is_told(edgekd, monkeypatch):
+    """As importing it beside a PyTorch of another build raises."""
+    from edgekd.data import check
+
+    def importing(*arguments):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(check, "check_layout", importing)
+    monkeypatch.setattr("edgekd.builds.version", {"torch": "2.9.0+cpu", "torchvision": "0.24.0"}.get)
+    words = "operator torchvision::nms does not exist"
+    said = edgekd("data", "check", "streetscape", code=3).stderr
+    assert "torchvision 0.24.0 does not go with PyTorch 2.9.0+cpu" in said and "--index-url https://download.pytorch.org/whl/cpu" in said
+    words = "another fault"
+    with pytest.raises(AssertionError, match="another fault"):
+        edgekd("data", "check", "streetscape")

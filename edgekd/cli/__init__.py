@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekd.builds import one_build
 from edgekd_runtime import __version__
 from edgekd_runtime.errors import EdgeKDError, StoppedError, UsageError
 from edgekd_runtime.nearest import nearest
@@ -85,7 +86,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with ended_as_by_ctrl_c():
+            with ended_as_by_ctrl_c(), one_build():
                 return super().invoke(ctx)
         except EdgeKDError as error:
             raise Failure(error) from error

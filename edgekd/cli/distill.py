@@ -5,15 +5,19 @@ from typing import Any
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import next_command, recipe_from, recipe_options, refuse_beside_resume, run_options
 from edgekd_runtime.errors import UsageError
 
 
 @click.command()
 @recipe_options
-@click.option("--method", help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them.")
+@click.option(
+    "--method", shell_complete=complete.methods, help="Shorthand for teacher, weighting and transfers; `edgekd methods` lists them."
+)
 @click.option(
     "--teacher",
+    shell_complete=complete.sources,
     help="Trained teacher: run folder, .safetensors, package.module:function, hf:FOLDER_OR_ID, .onnx, .pt2 or TorchScript; without it the "
     "recipe's teacher is trained first.",
 )

@@ -2,12 +2,13 @@
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import json_option, print_json, size_option
 from edgekd_runtime.errors import UsageError
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete.models)
 @click.option(
     "--imgsz", metavar="HxW", default="512x1024", show_default=True, help="Input size that the GFLOPs are for, height x width in pixels."
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from edgekd.cli import complete
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.sizes import parse_size
 
@@ -36,11 +37,18 @@ class Number(click.FloatRange):
 
 
 recipe_options = option_group(
-    click.option("--recipe", default="camvid", show_default=True, help="A shipped recipe, a YAML file, or a run folder."),
+    click.option(
+        "--recipe",
+        default="camvid",
+        show_default=True,
+        shell_complete=complete.recipes,
+        help="A shipped recipe, a YAML file, or a run folder.",
+    ),
     click.option("--data-root", help="Folder of the data set."),
     click.option(
         "--student",
         metavar="SOURCE",
+        shell_complete=complete.models,
         help="Network to train: HEAD-BACKBONE, e.g. deeplabv3-resnet18, package.module:function, hf:FOLDER_OR_ID.",
     ),
     click.option("--weights", help="Initial backbone weights of the network to train: timm, or a local ImageNet checkpoint."),

@@ -2,13 +2,14 @@
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import json_option, print_json
 from edgekd_runtime.errors import UsageError
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--method", help="Print the recipe with this method's teacher, weighting and transfers.")
+@click.argument("name", required=False, shell_complete=complete.recipes)
+@click.option("--method", shell_complete=complete.methods, help="Print the recipe with this method's teacher, weighting and transfers.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any recipe key, e.g. train.lr=0.01. May be repeated.")
 @json_option
 def command(name: str | None, method: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
