@@ -7,6 +7,7 @@ stays out of the repository.
 """
 
 import argparse
+from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -14,9 +15,15 @@ from typing import Any
 from jobs import FEW_LABELS, FEW_TEACHERS, STUDENTS, STUDIES, TEACHERS, Row
 from matplotlib import pyplot as plt
 
+from edgekd.report import palette
 from edgekd_runtime.files import read_json, write_text
 
+GROUND, INK = ("#ffffff", "#171d24"), ("#18222d", "#e6ebf0")
+"""Light, dark."""
 plt.rcParams.update({"svg.hashsalt": "edgekd", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+plt.rcParams.update({f"{name}color": INK[0] for name in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.")})
+MARKERS = "so^DvPh*"
+"""matplotlib's names of the palette's shapes, in their order."""
 HERE = Path(__file__).parent
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 BASELINE = "alone"
@@ -101,10 +108,10 @@ def draw_gains(runs: Runs, rows: list[Row], out: Path) -> None:
         axes.axvspan(-stdev(alone), stdev(alone), color="#8884", label="student alone, ± 1 standard deviation over seeds")
     for height, row in enumerate(shown):
         values = gains(runs, row.name)
-        axes.barh(height, mean(values), color="#3b7dd8" if len(values) > 1 else "#3b7dd866", height=0.6)
-        axes.plot(values, [height] * len(values), "o", color="#222", markersize=3.5)
+        axes.barh(height, mean(values), color=palette.COLOURS[1][0], alpha=1 if len(values) > 1 else 0.4, height=0.6)
+        axes.plot(values, [height] * len(values), "o", color=INK[0], markeredgecolor=GROUND[0], markeredgewidth=0.6, markersize=4.5)
     axes.set_yticks(range(len(shown)), [row.title for row in shown])
-    axes.axvline(0, color="#222", linewidth=0.8)
+    axes.axvline(0, color=INK[0], linewidth=0.8)
     axes.set_xlabel("points of mIoU over the student alone of the same seed (dots: seeds; pale: one seed)")
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     _save(figure, out)
@@ -118,8 +125,9 @@ def draw_curves(runs: Runs, rows: list[Row], out: Path) -> None:
         steps = [step for step, _ in curves[0]]
         values = [100 * mean(curve[index][1] for curve in curves) for index in range(len(steps))]
         alone = row.name == BASELINE
-        colour = "#222" if alone else plt.get_cmap("tab20")(number % 20)
-        axes.plot(steps, values, "--" if alone else "-", color=colour, linewidth=2 if alone else 1.2, marker=".", label=row.title)
+        style = 0 if alone else number + 1
+        look = {"color": palette.COLOURS[palette.colour(style)][0], "marker": MARKERS[palette.marker(style)], "markersize": 4.5}
+        axes.plot(steps, values, "--" if alone else "-", linewidth=2 if alone else 1.2, label=row.title, **look)
     axes.set_xlabel("step")
     axes.set_ylabel("val mIoU, %")
     axes.legend(frameon=False, fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
@@ -127,8 +135,14 @@ def draw_curves(runs: Runs, rows: list[Row], out: Path) -> None:
 
 
 def _save(figure: Any, out: Path) -> None:
-    figure.savefig(out, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+    """As SVG that follows the reader's theme: in a dark one a style sheet replaces each colour by its dark twin."""
+    drawn = StringIO()
+    figure.savefig(drawn, format="svg", bbox_inches="tight", facecolor=GROUND[0], metadata={"Date": None})
     plt.close(figure)
+    twins = (GROUND, INK, *palette.COLOURS)
+    rules = (f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}' for light, dark in twins for kind in ("fill", "stroke"))
+    style = f"<style>@media screen and (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
+    write_text(out, drawn.getvalue().replace("<defs>", f"{style}<defs>", 1))
 
 
 def how(runs: Runs) -> str:

@@ -34,6 +34,11 @@ def colour(style: int) -> int:
     return (style - 1) % (len(COLOURS) - 1) + 1 if style else 0
 
 
+def marker(style: int) -> int:
+    """Number of the shape of a method: square, disc, triangle, …; methods that share a colour differ in it."""
+    return (style + max(style - 1, 0) // (len(COLOURS) - 1)) % len(_SHAPES)
+
+
 def shape(style: int) -> str:
-    """Path data around the origin; methods that share a colour differ in shape."""
-    return _SHAPES[(style + max(style - 1, 0) // (len(COLOURS) - 1)) % len(_SHAPES)]
+    """Path data of a method's shape, around the origin."""
+    return _SHAPES[marker(style)]

@@ -1,6 +1,7 @@
 """The recorded CamVid table is of the recipes that ship, and its page is what the records give."""
 
 import importlib
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -70,7 +71,13 @@ def test_the_page_is_what_the_records_give(scripts, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "HERE", tmp_path)
     page.write_page(page.read_runs(HERE / "results" / "cpu"), HERE / "results" / "cpu")
     assert (tmp_path / "RESULTS.md").read_text() == (HERE / "RESULTS.md").read_text()
-    assert (tmp_path / "gains.svg").stat().st_size > 5000
+    for name in ("gains.svg", "curves.svg"):
+        drawing = (tmp_path / name).read_text()
+        assert len(drawing) > 5000
+        _, rules, drawn = re.split("<style>@media screen and|</style><defs>", drawing)
+        used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawn))
+        # grey is seen on either ground; every other colour has one for dark screens
+        assert {colour for colour in used if f": {colour}" not in rules} <= {"#888888"} and len(used) > 3
 
 
 def test_gains_are_paired_by_seed(scripts):

@@ -13,9 +13,10 @@ import cv2
 from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.video.info import Frame
 
-PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>edgekd demo</title><style>body{margin:0;background:#181818;display:grid;place-items:center;min-height:100vh}
-img{max-width:100%;max-height:100vh}</style><img src="stream" alt="live overlay"></html>"""
+PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>edgekd demo</title><style>body{margin:0;background:#181818;color:#ddd;font:1rem system-ui,sans-serif}
+img{display:block;width:100vw;height:100vh;height:100dvh;object-fit:contain}</style>
+<img src="stream" alt="Live video; if there is none, it has ended: reload the page."></html>"""
 VIEWERS = 8
 CONNECTIONS = 4 * VIEWERS
 """Open at a time, whatever they ask for; more are closed at once."""
