@@ -93,7 +93,7 @@ class _Choice:
         if _each(integer) >= _each(full):
             return f" INT8 is slower than FP32 here: {_each(integer):.2f} ms on {integer.backend}."
         return (
-            f" INT8 ({_each(integer):.2f} ms on {integer.backend}) loses more than {self.miou_drop:g} points of {full.artifact.score_name}."
+            f" INT8 ({_each(integer):.2f} ms on {integer.backend}) loses more than {_points(self.miou_drop)} of {full.artifact.score_name}."
         )
 
 
@@ -108,6 +108,10 @@ def _edge(one: Measurement, side: int) -> float:
     """End of the middle half of its calls, widened by its drift, in ms an image."""
     latency = one.latency["network"]
     return _each(one) * (1 + side * (latency.spread / 2 + abs(latency.drift)))
+
+
+def _points(count: float) -> str:
+    return f"{count:g} point{'s' * (count != 1)}"
 
 
 def _threads(one: Measurement) -> str:

@@ -20,6 +20,7 @@ from edgekd_runtime.measurement import Measurement
 _LEFT, _RIGHT, _BOTTOM, _LINE = 56, 18, 50, 24
 _HINT = "↖ better"
 _LEGEND, _LABELS, _MANY = 16, 40, 200
+_PHONE = 500  # below this width only the front has room for names
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _plot(rows: Sequence[Row], width: int, height: int, max_latency_ms: float | 
     crowded = len(shown) > _LABELS
     scale = 0.5 if len(shown) > _MANY else 0.75 if crowded else 1.0
     number = {row.label: None if alone else index for index, row in enumerate(rows)}
-    named = front[:_LABELS] if crowded else [*front, *(row for row in shown if row.label not in on_front)]
+    named = front[:_LABELS] if crowded or width < _PHONE else [*front, *(row for row in shown if row.label not in on_front)]
     lines = [_target(x(one), one, bottom, right, list(spots.values())) for one in target]
     kept = [_hint_box(top), *(box for _, boxes in lines for box in boxes)]
     return Plot(

@@ -8,12 +8,12 @@ from edgekd_runtime.decision import decisions
 
 
 def recommendations(rows: Sequence[Row], miou_drop: float, max_latency_ms: float | None) -> list[str]:
-    """Sentences, for each device: who meets the target; then the file and backend to ship of each model, the most accurate first.
+    """Sentences, for each device: which rows meet the target; then of each model the file and backend to ship, the most accurate first.
 
     Args:
         rows: All rows.
         miou_drop: Largest loss of mIoU against the most accurate file of the same model, in points.
-        max_latency_ms: Target of the network's p50.
+        max_latency_ms: Target of the network's p50; what misses it is not recommended.
     """
     devices = unique(row.device for row in rows)
     sentences = []
@@ -22,6 +22,7 @@ def recommendations(rows: Sequence[Row], miou_drop: float, max_latency_ms: float
         mine = sorted((row for row in rows if row.device == device and row.network), key=lambda row: -(row.miou or 0.0))
         if max_latency_ms is not None:
             sentences.append(f"{there}{_within(mine, max_latency_ms)}")
+            mine = [row for row in mine if row.p50 <= max_latency_ms]
         sentences += [f"{there}{sentence}" for sentence in decisions([row.one for row in mine], miou_drop)]
     return sentences
 
