@@ -63,7 +63,7 @@ def test_several_trainings_of_a_method_are_told_with_their_spread(tmp_path):
     rows = [*seeds("baseline", baseline), *seeds("cwd", taught), result("rdd", 20.0, 0.7)]
     rows.append(rows[-2] | {"warnings": []})  # measured twice, trained once
     parsed = page(rows, tmp_path)
-    (cwd, alone) = [row for row in parsed.rows if len(row) == 7 and row[0] in ("cwd", "baseline")]
+    (cwd, alone) = [row for row in parsed.rows if len(row) == 7 and row[0] in ("cwd, fp32", "baseline, fp32")]
     error = 100 * (stdev(baseline) ** 2 / 3 + stdev(taught) ** 2 / 2) ** 0.5
     assert [cell.strip() for cell in cwd[1:3]] == ["2", f"64.50 ± {100 * stdev(taught):.2f}"]
     assert cwd[4].strip() == f"+3.50 ± {error:.2f}"
