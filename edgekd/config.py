@@ -176,6 +176,9 @@ class TeacherRecipe(Strict):
     confidence: float = Field(0.9, ge=0, le=1)
     """For unlabelled images: minimum probability at which the teacher's class is used as a label by losses that read labels; other pixels
     are ignored. High by default, since a wrong label does more harm than a missing one."""
+    cache: float | None = Field(None, gt=0)
+    """Maximum size in GB of a disk cache of the teacher's outputs; requires training without random scale, crop, color, blur and rare
+    classes. None = no cache."""
     label_assisted: bool = False
     """LAD: use the student's architecture with the label as a fourth input channel as the teacher, instead of `model`."""
     label_weights: Literal["normal", "table"] = "normal"

@@ -9,7 +9,7 @@ from edgekd.models.sources import folder_source, source_of
 from edgekd.runs import Run, open_run
 from edgekd_runtime.errors import UsageError
 
-_OF_TEACHER = ("model", "run", "source", "classes", "scale", "steps", "window", "confidence")
+_OF_TEACHER = ("model", "run", "source", "classes", "scale", "steps", "window", "confidence", "cache")
 _OF_FRAMES = ("unlabelled", "unlabelled_share", "frame_step", "frame_rate", "held_out")
 MADE: dict[str, Any] = {key: TeacherRecipe.model_fields[key].default for key in _OF_TEACHER}
 """What a recipe says of a trained teacher is nothing while that teacher is trained."""
@@ -95,6 +95,30 @@ def check_unlabelled(recipe: Recipe) -> None:
         raise UsageError(NEEDS_LABELS.format(f"method {recipe.method}"))
     if recipe.data.unlabelled_share == 1 and not (recipe.transfer or recipe.task.pseudo):
         raise UsageError("Without labels only what is transferred is learnt, and this recipe transfers nothing; choose a --method.")
+
+
+def check_cache(recipe: Recipe) -> None:
+    """Refuse to keep the teacher's outputs where it is never shown the same image again.
+
+    Raises:
+        UsageError: With what to change.
+    """
+    if recipe.teacher.cache is None:
+        return
+    data = recipe.data
+    random = {
+        "data.scale=[1,1]": data.scale != (1.0, 1.0),
+        f"data.crop={list(data.size)}": data.crop not in (None, data.size),
+        "data.color=0": data.color > 0,
+        "data.blur=0": data.blur > 0,
+        "data.rare=0": data.rare > 0,
+        "teacher.label_assisted=false": recipe.teacher.label_assisted,
+    }
+    if mend := [key for key, wrong in random.items() if wrong]:
+        raise UsageError(
+            f"teacher.cache keeps what the teacher says of an image, and this recipe shows it another each time; set {', '.join(mend)}, "
+            "or leave teacher.cache out."
+        )
 
 
 def check_shares(recipe: Recipe, world: int) -> None:

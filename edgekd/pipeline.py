@@ -12,14 +12,17 @@ from edgekd.console import note, progress
 from edgekd.data import open_split, open_training
 from edgekd.data.balance import with_class_weights
 from edgekd.data.frames import open_frames
+from edgekd.distill.cache import OutputCache
 from edgekd.distill.class_map import class_map
 from edgekd.distill.lad import DISTILL_SIGMA, LabelNoiser, label_gain
 from edgekd.distill.objective import Distillation, LabelAssisted, Objective, Supervised, needs_auxiliary
+from edgekd.distill.registry import transfer_reads
 from edgekd.distill.teacher import Teacher
 from edgekd.models import Network, build_network, load_network
 from edgekd.models.backbone import scale_extra_inputs
 from edgekd.parts import (
     NEEDS_LABELS,
+    check_cache,
     check_shares,
     check_task,
     check_unlabelled,
@@ -137,6 +140,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     check_task(recipe)
     check_tracker(recipe.train.log)
     check_unlabelled(recipe)
+    check_cache(recipe)
     layouts, frames = (open_training(recipe), open_split(recipe)), open_frames(recipe.data)
     run = Run(folder)
     for name, source in (("teacher", recipe.teacher.run), ("start", recipe.train.start)):
@@ -151,6 +155,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     _check_batch(recipe, objective.student, fabric.world_size)
     check_shares(recipe, fabric.world_size)
     check_frozen(recipe)
+    cache = with_cache(objective, recipe, len(layouts[0]) + len(frames or ()))
     if recipe.train.start and not resume:
         start_from(objective.student, Path(recipe.train.start))
     with _held(fabric, run):
@@ -160,8 +165,26 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
         state = Trainer(fabric, recipe, objective, run, layouts, frames).fit(resume)
         if fabric.is_global_zero:
             write_card(run, recipe, state, layouts[1].classes, str(fabric.device), fabric.world_size)
+            if cache is not None:
+                note(cache.summary)
         fabric.barrier()
     return state
+
+
+def with_cache(objective: Objective, recipe: Recipe, images: int) -> OutputCache | None:
+    """Let the teacher of a distillation keep its outputs, if the recipe says so.
+
+    Args:
+        objective: Of the recipe.
+        recipe: Its `teacher.cache` says how much is kept.
+        images: Labelled and unlabelled.
+    """
+    if recipe.teacher.cache is None or not isinstance(objective, Distillation):
+        return None
+    views = images * (2 if 0 < recipe.data.flip < 1 else 1)
+    features = any("features" in transfer_reads(transfer) for transfer in recipe.transfer)
+    objective.teacher.cache = OutputCache(views, recipe.teacher.cache * 1e9, features)
+    return objective.teacher.cache
 
 
 @contextmanager
@@ -259,6 +282,7 @@ def check_before_teacher(recipe: Recipe) -> None:
     for part in (teacher_part(recipe), recipe):
         check_frozen(part)
     check_unlabelled(recipe)
+    check_cache(recipe)
     open_frames(recipe.data)
     num_classes = len(open_split(recipe).classes)
     in_channels = 4 if recipe.teacher.label_assisted else 3

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.cache import OutputCache
 from edgekd.distill.class_map import ClassMap
 from edgekd.distill.lad import LabelNoiser, with_label
 from edgekd.distill.processes import sample_seed
@@ -22,6 +23,9 @@ class Teacher:
         classes: Which of its classes stand for the student's; None = they are the same.
         scale: Factor by which images are resized for it.
         window: It looks through windows of this (H, W); None = at the whole crop.
+
+    Attributes:
+        cache: Where outputs are kept; None = they are computed each time.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Teacher:
         self.model = model.eval().requires_grad_(False)
         self.noiser, self.classes, self.scale, self.window = noiser, classes, scale, window
         self.dtype = torch.float32
+        self.cache: OutputCache | None = None
         if not needs_auxiliary:
             self.model.drop_auxiliary()
 
@@ -53,6 +58,12 @@ class Teacher:
     @torch.no_grad()
     def __call__(self, image: Tensor, labels: Tensor) -> SegOutput:
         """RGB uint8 B×3×H×W and labels B×H×W → outputs at the teacher's stride, in the student's classes that it has."""
+        if self.cache is not None:
+            about = self.scale, self.window, self.classes, self.dtype
+            return self.cache(image, self.model, about, lambda one: self._look(one, labels))
+        return self._look(image, labels)
+
+    def _look(self, image: Tensor, labels: Tensor) -> SegOutput:
         normal = self.model.normalize(image)
         if self.noiser is not None:
             normal = with_label(normal, self.noiser(labels, sample_seed(len(labels))))

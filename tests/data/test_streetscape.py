@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgekd.data.layout import Layout
-from edgekd.data.streetscape import CLASSES, Streetscape, drive
+from edgekd.data.streetscape import CLASSES, Streetscape, drive, recording
 from edgekd.data.streetscape.bank import bank
 from edgekd.data.streetscape.classes import BUILDING, CAR, PEDESTRIAN, POLE, VEGETATION
 from edgekd.data.streetscape.layout import drawn
@@ -208,6 +208,14 @@ def test_haze_takes_distant_colours_towards_its_own():
 
 
 # --- the drive -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_of_many_streets_that_no_split_and_no_drive_shows():
+    frames = [digest(*frame) for frame in recording(3, 2, size=(64, 96))]
+    assert frames[:4] == [digest(*frame) for frame in recording(2, 2, size=(64, 96))]
+    others = [Streetscape(split, size=(64, 96)).read(index) for split in ("train", "val", "test") for index in range(3)]
+    assert len({*frames, *(digest(*frame) for frame in (*others, *drive(2, size=(64, 96))))}) == 6 + 9 + 2
+    assert next(recording(1, 1, size=(64, 96), seed=1)).label.tobytes() != next(recording(1, 1, size=(64, 96))).label.tobytes()
 
 
 def test_a_short_drive_is_the_beginning_of_a_long_one():

@@ -6,6 +6,6 @@ arrays in `bank`; `classes` and `types` are what all of them share.
 """
 
 from edgekd.data.streetscape.classes import CLASSES
-from edgekd.data.streetscape.layout import Streetscape, drive
+from edgekd.data.streetscape.layout import Streetscape, drive, recording
 
-__all__ = ["CLASSES", "Streetscape", "drive"]
+__all__ = ["CLASSES", "Streetscape", "drive", "recording"]

@@ -15,6 +15,7 @@ from edgekd_runtime.errors import UsageError
 _SPLITS = {"train": 512, "val": 64, "test": 64}
 _SMALLEST = 32
 _FPS = 25.0
+_APART = 4.0  # seconds between the frames of a recording
 _STREET = 11  # a lively one on a fine day, for seed 0
 
 
@@ -95,6 +96,31 @@ def drive(frames: int, *, size: tuple[int, int] = (192, 256), seed: int = 0) -> 
     world, size = World(seed, len(_SPLITS), _STREET), _checked(size)
     for number in range(frames):
         time = number / _FPS
-        x, y, _, _, pitch, focal = world.seat
-        sway = np.sin(time * np.array([0.5, 4.1, 0.37, 2.3])) * (0.25, 0.012, 0.018, 0.003)
-        yield world.frame(time, Camera(x + sway[0], y + sway[1], time * SPEED, sway[2], pitch + sway[3], focal), size, number)
+        yield world.frame(time, _driving(world, time), size, number)
+
+
+def recording(streets: int, frames: int, *, size: tuple[int, int] = (192, 256), seed: int = 0) -> Iterator[Sample]:
+    """Drives through many streets, one after another, a frame every four seconds: none of these streets is a split's or `drive`'s.
+
+    Args:
+        streets: How many; fewer are the first of more.
+        frames: Of each street.
+        size: Height and width.
+        seed: Another seed is other streets.
+
+    Raises:
+        UsageError: If the size is too small.
+    """
+    size = _checked(size)
+    for street in range(streets):
+        world = World(seed, len(_SPLITS) + 1, street)
+        for frame in range(frames):
+            time = _APART * frame
+            yield world.frame(time, _driving(world, time), size, street * frames + frame)
+
+
+def _driving(world: World, time: float) -> Camera:
+    """Where the camera of a drive looks from after so many seconds."""
+    x, y, _, _, pitch, focal = world.seat
+    sway = np.sin(time * np.array([0.5, 4.1, 0.37, 2.3])) * (0.25, 0.012, 0.018, 0.003)
+    return Camera(x + sway[0], y + sway[1], time * SPEED, sway[2], pitch + sway[3], focal)
