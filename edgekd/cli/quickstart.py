@@ -11,7 +11,7 @@ import click
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of teacher and students.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe `quickstart`. May be repeated.")
 def command(out: Path, seed: int, assignments: tuple[str, ...]) -> None:
-    """Run the whole chain on synthetic streets: teacher, student alone, student distilled with unlabelled video, export, benchmark, page."""
+    """Run the whole chain on synthetic streets: teacher, student alone, student with unlabelled video, export, benchmark, page."""
     from edgekd.console import duration
     from edgekd.loading import assignment, load_recipe
     from edgekd.measure.benchmark import show
