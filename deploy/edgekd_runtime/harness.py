@@ -63,6 +63,7 @@ def bench_cases(
     power: str | None = None,
     idle_s: float = 0.0,
     network_only: bool = False,
+    memory: bool = True,
     progress: Progress | None = None,
     failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
@@ -77,6 +78,7 @@ def bench_cases(
         power: Source for `edgekd_runtime.power.open_meter`; None = no energy. Where it fails midway, a warning takes its place.
         idle_s: Seconds at rest, whose power is subtracted; 0 = none is.
         network_only: Leave out every stage but the bare call, which is all that models of one size differ in.
+        memory: Measure the peak memory, in a process of its own for each case.
         progress: Told of each step.
         failed: Called with each case that can't be measured, while the others go on; raises by default.
 
@@ -87,10 +89,11 @@ def bench_cases(
 
     def load(case: Case) -> _Subject:
         report("loading", cases.index(case) + 1, len(cases))
-        memory = peak_memory(case.file, case.backend, case.threads, case.batch)  # first: a model that crashes does so over there
+        # first: a model that crashes does so over there
+        peak = peak_memory(case.file, case.backend, case.threads, case.batch) if memory else None
         session = opened.enter_context(open_session(case.file, case.backend, case.threads))
         calls = stage_calls(session, image, case.batch, image_file)
-        return _Subject(session, memory, {"network": calls["network"]} if network_only else calls)
+        return _Subject(session, peak, {"network": calls["network"]} if network_only else calls)
 
     with ExitStack() as opened:
         meter = opened.enter_context(closing(open_meter(power))) if power else None

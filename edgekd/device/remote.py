@@ -35,6 +35,7 @@ class DeviceOptions:
         data_root: Folder of the data set here, where it has moved.
         no_tf32: FP32 products without TF32 on a GPU there.
         network_only: Time the bare network call alone.
+        no_memory: Leave the peak memory out.
     """
 
     backends: tuple[str, ...] = ()
@@ -48,14 +49,15 @@ class DeviceOptions:
     data_root: str | None = None
     no_tf32: bool = False
     network_only: bool = False
+    no_memory: bool = False
 
     def arguments(self) -> list[str]:
         """The words after ``bench``."""
         repeated = {"--backend": self.backends, "--threads": self.threads, "--batch": self.batches}
         once = {"--seconds": self.seconds, "--idle-seconds": self.idle_s} | ({"--power": self.power} if self.power else {})
         flags = [(name, value) for name, values in repeated.items() for value in values] + list(once.items())
-        switches = [name for name, on in {"--trt": self.trt, "--no-tf32": self.no_tf32, "--network-only": self.network_only}.items() if on]
-        return [*(str(word) for flag in flags for word in flag), *switches]
+        given = {"--trt": self.trt, "--no-tf32": self.no_tf32, "--network-only": self.network_only, "--no-memory": self.no_memory}
+        return [*(str(word) for flag in flags for word in flag), *(name for name, on in given.items() if on)]
 
 
 def bench_on_device(url: str, models: Sequence[Path], options: DeviceOptions) -> tuple[list[Measurement], list[EdgeKDError]]:

@@ -114,7 +114,7 @@ class Fit:
             return
         files = export_untrained(one, self.records.num_classes, self.records.models(one), wanted, self.plan.targets)
         made = [file for several in files.made.values() for file in several]
-        measured, reasons = self._bench(made) if made else ([], {})
+        measured, reasons = self._bench(made, sweep) if made else ([], {})
         self.records.save(one, sweep, measured)
         came = {result.artifact.precision for result in measured}
         none = {name: reasons.get(name, "no backend there is made for it") for name in files.made if name not in came}
@@ -127,11 +127,11 @@ class Fit:
             note(f"{one.model.name} {precision} is left out: {reason}")
             self.failures.setdefault(one.key, {})[precision] = reason
 
-    def _bench(self, files: Sequence[Path]) -> tuple[list[Measurement], dict[str, str]]:
+    def _bench(self, files: Sequence[Path], sweep: int) -> tuple[list[Measurement], dict[str, str]]:
         """Measurements, and precision → what went wrong, on all backends or on some."""
         plan = self.plan
         if plan.device is not None:
-            return _bench_there(plan.device, files, plan)
+            return _bench_there(plan.device, files, plan, memory=sweep == 0)
         reasons: dict[str, str] = {}
 
         def failed(case: Case, error: EdgeKDError) -> None:
@@ -140,6 +140,7 @@ class Fit:
 
         timing = Timing(seconds=plan.seconds / SWEEPS)
         how: dict[str, Any] = {"backends": plan.backends, "threads": (plan.threads,), "accuracy": False, "network_only": True}
+        how["memory"] = sweep == 0  # it does not vary as a latency does, and costs a process a file
         return bench_models(files, timing, failed=failed, **how), reasons
 
     def _forms(self, one: Candidate) -> tuple[Form, ...]:
@@ -158,9 +159,9 @@ def _precision(file: Path) -> str:
     return file.parent.name.partition("-trt")[0]
 
 
-def _bench_there(url: str, files: Sequence[Path], plan: Plan) -> tuple[list[Measurement], dict[str, str]]:
+def _bench_there(url: str, files: Sequence[Path], plan: Plan, memory: bool) -> tuple[list[Measurement], dict[str, str]]:
     seconds = plan.seconds / SWEEPS
-    options = DeviceOptions(plan.backends, (plan.threads,), seconds=seconds, trt=plan.trt, network_only=True)
+    options = DeviceOptions(plan.backends, (plan.threads,), seconds=seconds, trt=plan.trt, network_only=True, no_memory=not memory)
     try:
         measured, failures = bench_on_device(url, files, options)
     except (UsageError, MissingError):

@@ -34,6 +34,7 @@ def bench_models(
     power: str | None = None,
     idle_s: float = 0.0,
     network_only: bool = False,
+    memory: bool = True,
     failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
     """Measure model files against each other on the first model's data.
@@ -50,6 +51,7 @@ def bench_models(
         power: Source of power, or None.
         idle_s: Seconds at rest, whose power is subtracted.
         network_only: Time the bare network call alone.
+        memory: Measure the peak memory too.
         failed: Told of each case that can't be measured; the first ends the benchmark by default.
     """
     cases = plan(files, backends, threads, batches)
@@ -79,6 +81,7 @@ def bench_models(
             power=power,
             idle_s=idle_s,
             network_only=network_only,
+            memory=memory,
             progress=lambda what, done, total: update(done, total, what),
             failed=failed,
         )
