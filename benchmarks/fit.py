@@ -1,8 +1,8 @@
 """`edgekd fit`: how long it takes, and how close an untrained candidate's latency is to that of a trained student's files.
 
-`python benchmarks/fit.py`: all default candidates in FP32 and INT8, from nothing. `python benchmarks/fit.py RUN/export …`: exported FP32 and
-INT8 of trained students, each beside the files that `edgekd fit` makes of its recipe, in the same benchmark, whose rounds alternate. Either
-writes its part of the results.
+`python benchmarks/fit.py`: all default candidates in FP32 and INT8, from nothing. `python benchmarks/fit.py RUN/export …`: exported FP32
+and INT8 of trained students, each beside the files that `edgekd fit` makes of its recipe, in the same benchmark, whose rounds alternate.
+Either writes its part of the results.
 """
 
 import argparse

@@ -80,6 +80,7 @@ def command(
     from edgekd.fit import lines, table
     from edgekd.fit.candidate import candidates, labels
     from edgekd.fit.choice import Limits, best
+    from edgekd.fit.page import PAGE, write_page
     from edgekd.fit.records import Records
     from edgekd.fit.sweep import Fit, Plan
     from edgekd.loading import load_recipe
@@ -110,12 +111,13 @@ def command(
         for sentence in table.sentences(tried, limits):
             click.echo(sentence)
     write_json(out / "fit.json", document)
+    write_page(tried, limits, table.about(tried, device), text, out)
     if chosen is None:
         raise GateError(table.nothing(tried, limits))
     if not as_json:
         click.echo(f"\n{text}", nl=False)
     write_text(lines.lines_file(out), text)
-    note(f"The recipe is in {lines.lines_file(out)}.")
+    note(f"The recipe is in {lines.lines_file(out)}, the page in {out / PAGE}.")
     next_command("edgekd", "distill", "--recipe", lines.lines_file(out), *(("--data-root", data_root) if data_root else ()))
 
 

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from edgekd.fit.candidate import Candidate, Capacity
-from edgekd.report.pareto import pareto_front
 from edgekd_runtime.latency import DRIFT_LIMIT
 from edgekd_runtime.measurement import Measurement
 
@@ -166,9 +165,3 @@ def nearest_miss(tried: Sequence[Tried], limits: Limits) -> tuple[Tried, Form] |
     """What comes closest to the limits where nothing fits; None if nothing was measured."""
     pairs = [(one, form) for one in tried for form in one.forms]
     return min(pairs, key=lambda pair: pair[1].over(limits), default=None)
-
-
-def front(points: Sequence[tuple[Tried, Form]], published: bool) -> list[int]:
-    """Which of these no other beats in latency without losing in published accuracy, or in multiply-adds; indices by latency."""
-    room = [one.capacity.published.miou if published and one.capacity.published else one.capacity.gmacs for one, _ in points]
-    return pareto_front([(form.ms, value) for (_, form), value in zip(points, room, strict=True)])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from edgekd.console import table
 from edgekd.fit.choice import Form, Limits, Tried, best, nearest_miss, roomiest
 from edgekd_runtime.latency import DRIFT_LIMIT
+from edgekd_runtime.measurement import describe_device
 
 _FITS, _NOISY = "✓", "~"
 _HEADS = ("MiB", "M", "GMAC", "mIoU")
@@ -14,15 +15,20 @@ CURE = "close other programs, or measure longer with --seconds, and repeat with 
 def show(tried: Sequence[Tried], precisions: Sequence[str], limits: Limits, device: str | None) -> None:
     """Print a row a candidate, a column a precision."""
     shown = [name for name in precisions if any(name in one.best_forms for one in tried)]
-    backends = ", ".join(sorted({form.backend for one in tried for form in one.forms})) or "nothing"
-    sizes = ", ".join(dict.fromkeys(f"{one.candidate.size[0]}x{one.candidate.size[1]}" for one in tried))
     fits = f"{_FITS} fits {limits.words}" if limits else "no limit"
     table(
-        f"{device or 'This machine'}, {sizes}, {backends}: ms an image in each precision ({fits}, {_NOISY} noisy), peak memory of the "
+        f"{', '.join(about(tried, device))}: ms an image in each precision ({fits}, {_NOISY} noisy), peak memory of the "
         "fastest in MiB, millions of parameters, 10⁹ multiply-adds, mIoU published on Cityscapes",
         ["candidate", *shown, *_HEADS],
         [_row(one, shown, limits) for one in tried],
     )
+
+
+def about(tried: Sequence[Tried], device: str | None) -> list[str]:
+    """Where, at which sizes and on which backends."""
+    backends = ", ".join(sorted({form.backend for one in tried for form in one.forms})) or "nothing"
+    sizes = ", ".join(dict.fromkeys(f"{one.candidate.size[0]}x{one.candidate.size[1]}" for one in tried))
+    return [device or describe_device()["name"], sizes, backends]
 
 
 def _row(one: Tried, precisions: Sequence[str], limits: Limits) -> list[str]:
@@ -49,18 +55,32 @@ def milliseconds(value: float) -> str:
 
 def sentences(tried: Sequence[Tried], limits: Limits) -> list[str]:
     """What else is to be known: what was left out, how sure the figures are, and what is the best."""
-    found = [f"{one.label} in {name} was not measured: {reason}" for one in tried for name, reason in one.failures.items()]
-    forms = [(one, form) for one in tried for form in one.best_forms.values()]
-    noisy = [pair for pair in forms if pair[1].noisy]
-    if noisy:
-        worst = max(form.noise for _, form in noisy)
-        found.append(
-            f"{len(noisy)} of {len(forms)} figures are noisy: their two sweeps lie up to {100 * worst:.0f} % apart (limit "
-            f"{100 * DRIFT_LIMIT:.0f} %), or one of them was unsteady; the quicker one counts. To be surer, {CURE}."
-        )
-    undecided = [f"{one.label} in {form.precision}" for one, form in forms if form.undecided(limits)]
-    if undecided:
-        found.append(f"Too noisy to tell whether it fits: {', '.join(undecided)}.")
+    return [*failures(tried), *filter(None, [noise(tried)]), *verdict(tried, limits)]
+
+
+def failures(tried: Sequence[Tried]) -> list[str]:
+    """What was left out, and why."""
+    return [f"{one.label} in {name} was not measured: {reason}" for one in tried for name, reason in one.failures.items()]
+
+
+def noise(tried: Sequence[Tried]) -> str:
+    """How sure the figures are; empty where none is noisy."""
+    forms = [form for one in tried for form in one.best_forms.values()]
+    noisy = [form for form in forms if form.noisy]
+    if not noisy:
+        return ""
+    worst = 100 * max(form.noise for form in noisy)
+    return (
+        f"{len(noisy)} of {len(forms)} figures are noisy ({_NOISY}): their two sweeps lie up to {worst:.0f} % apart (limit "
+        f"{100 * DRIFT_LIMIT:.0f} %), or one of them was unsteady; the quicker one counts. To be surer, {CURE}."
+    )
+
+
+def verdict(tried: Sequence[Tried], limits: Limits) -> list[str]:
+    """What is the best of those that fit, and which of them noise leaves open; nothing where none fits."""
+    pairs = [(one, form) for one in tried for form in one.best_forms.values()]
+    undecided = [f"{one.label} in {form.precision}" for one, form in pairs if form.undecided(limits)]
+    found = [f"Too noisy to tell whether it fits: {', '.join(undecided)}."] if undecided else []
     chosen = best(tried, limits)
     return [*found, *(_best(tried, chosen, limits) if chosen else [])]
 

@@ -9,8 +9,8 @@ from edgekd.report.stages import histograms
 from edgekd.report.words import percent, plural, unique
 
 _CARDS = 12
-# one drawing stretched over every screen would have words too small on a phone and too large on a desk
-_PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
+PLOTS = (("wide", 1280, 520), ("medium", 900, 470), ("narrow", 380, 400))
+"""Class, width and height: one drawing stretched over every screen would have words too small on a phone and too large on a desk."""
 
 
 def front_view(rows: Sequence[Row], max_latency_ms: float | None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def front_view(rows: Sequence[Row], max_latency_ms: float | None) -> dict[str, A
     if absent:
         notes.append(f"{plural(absent, 'row')} without accuracy or latency {'is' if absent == 1 else 'are'} in the table only.")
     return {
-        "plots": [(kind, draw(rows, width, height, max_latency_ms, alone=False)) for kind, width, height in _PLOTS] if shown else [],
+        "plots": [(kind, draw(rows, width, height, max_latency_ms, alone=False)) for kind, width, height in PLOTS] if shown else [],
         "front": front_rows(rows),
         "notes": notes,
     }

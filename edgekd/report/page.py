@@ -70,7 +70,7 @@ def write_report(
         "page.html",
         title=title,
         note=note,
-        policy=_policy(script),
+        policy=policy(script),
         script=script,
         devices=listing((row.device for row in rows), 4),
         versions=listing(
@@ -104,7 +104,9 @@ def _pictures(samples: Sequence[SampleRow], rows: Sequence[Row]) -> dict[str, An
     return pictures_view(samples, unique(row.about.classes for row in rows)) if samples else None
 
 
-def _policy(script: str) -> str:
-    """What the page may load: nothing from outside, and no script but its own."""
+def policy(script: str = "") -> str:
+    """What a page may load: nothing from outside, and no script but its own."""
+    if not script:
+        return "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
