@@ -17,12 +17,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgekd.fit.candidate import Candidate
 from edgekd.fit.untrained import export_untrained
-from edgekd.measure.benchmark import bench_models
 from edgekd.runs import open_run
 from edgekd_runtime.artifact import load_artifact
+from edgekd_runtime.cases import Case, plan
 from edgekd_runtime.files import write_json
+from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import describe_device
 
@@ -43,19 +46,18 @@ def compared(export: Path, folder: Path, repeats: int) -> list[dict[str, Any]]:
     artifact = load_artifact(trained["fp32"])
     candidate = Candidate(open_run(export.parent).recipe.student, artifact.size)
     made = export_untrained(candidate, len(artifact.classes), folder, PRECISIONS, ("cpu",)).made
+    image = np.random.default_rng(0).integers(0, 256, (*artifact.size, 3)).astype(np.uint8)
+    failed: list[Case] = []
+    cases = plan([file for name in PRECISIONS for file in (*made[name], trained[name])])
+    bench_cases(cases, image, Timing(seconds=0.1), network_only=True, failed=lambda case, error: failed.append(case))
+    left_out = {(case.file.parent.name, case.backend) for case in failed}
+    cases = [case for case in cases if (case.file.parent.name, case.backend) not in left_out]
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for _ in range(repeats):
-        measured = bench_models(
-            [file for name in PRECISIONS for file in (*made[name], trained[name])],
-            Timing(seconds=1.0),
-            accuracy=False,
-            network_only=True,
-            memory=False,
-        )
+        measured = bench_cases(cases, image, Timing(seconds=1.0), network_only=True, memory=False)
         p50 = {(Path(one.path), one.backend): one.latency["network"].p50_ms for one in measured}
-        for name in PRECISIONS:
-            for backend in {one.backend for one in measured}:
-                found.setdefault((name, backend), []).append((p50[made[name][0], backend], p50[trained[name], backend]))
+        for name, backend in dict.fromkeys((case.file.parent.name, str(case.backend)) for case in cases):
+            found.setdefault((name, backend), []).append((p50[made[name][0], backend], p50[trained[name], backend]))
     return [
         {
             "model": artifact.model,

@@ -35,7 +35,6 @@ class DeviceOptions:
         data_root: Folder of the data set here, where it has moved.
         no_tf32: FP32 products without TF32 on a GPU there.
         network_only: Time the bare network call alone.
-        no_memory: Leave the peak memory out.
     """
 
     backends: tuple[str, ...] = ()
@@ -49,14 +48,13 @@ class DeviceOptions:
     data_root: str | None = None
     no_tf32: bool = False
     network_only: bool = False
-    no_memory: bool = False
 
     def arguments(self) -> list[str]:
         """The words after ``bench``."""
         repeated = {"--backend": self.backends, "--threads": self.threads, "--batch": self.batches}
         once = {"--seconds": self.seconds, "--idle-seconds": self.idle_s} | ({"--power": self.power} if self.power else {})
         flags = [(name, value) for name, values in repeated.items() for value in values] + list(once.items())
-        given = {"--trt": self.trt, "--no-tf32": self.no_tf32, "--network-only": self.network_only, "--no-memory": self.no_memory}
+        given = {"--trt": self.trt, "--no-tf32": self.no_tf32, "--network-only": self.network_only}
         return [*(str(word) for flag in flags for word in flag), *(name for name, on in given.items() if on)]
 
 

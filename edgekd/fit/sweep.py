@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgekd.console import duration, note
+import numpy as np
+
+from edgekd.console import duration, note, progress
 from edgekd.device import DeviceOptions, bench_on_device, device_facts
 from edgekd.fit.candidate import Candidate, Capacity, labels
 from edgekd.fit.choice import Form, Tried
 from edgekd.fit.records import Records
 from edgekd.fit.untrained import export_untrained
-from edgekd.measure.benchmark import bench_models
-from edgekd_runtime.artifact import CPU, TENSORRT
+from edgekd_runtime.artifact import CPU, TENSORRT, load_artifact
 from edgekd_runtime.backends import BACKENDS, backend_named, usable_backends
-from edgekd_runtime.cases import Case
+from edgekd_runtime.cases import Case, plan
 from edgekd_runtime.cli.bench import NOT_MEASURED
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
+from edgekd_runtime.harness import bench_cases
 from edgekd_runtime.latency import Timing
 from edgekd_runtime.measurement import Measurement, describe_device
 
@@ -114,7 +116,7 @@ class Fit:
             return
         files = export_untrained(one, self.records.num_classes, self.records.models(one), wanted, self.plan.targets)
         made = [file for several in files.made.values() for file in several]
-        measured, reasons = self._bench(made, sweep) if made else ([], {})
+        measured, reasons = self._bench(made, self._again(one, made) if sweep else []) if made else ([], {})
         self.records.save(one, sweep, measured)
         came = {result.artifact.precision for result in measured}
         none = {name: reasons.get(name, "no backend there is made for it") for name in files.made if name not in came}
@@ -127,21 +129,38 @@ class Fit:
             note(f"{one.model.name} {precision} is left out: {reason}")
             self.failures.setdefault(one.key, {})[precision] = reason
 
-    def _bench(self, files: Sequence[Path], sweep: int) -> tuple[list[Measurement], dict[str, str]]:
-        """Measurements, and precision → what went wrong, on all backends or on some."""
-        plan = self.plan
-        if plan.device is not None:
-            return _bench_there(plan.device, files, plan, memory=sweep == 0)
+    def _again(self, one: Candidate, files: Sequence[Path]) -> list[Case]:
+        """What ran in the first sweep, where each file is tried in a process of its own first: one that crashes does so there."""
+        ran = [(file, result.backend) for file in files for result in self.records.load(one, _precision(file), 0)]
+        return [Case(file, backend, self.plan.threads) for file, backend in ran]
+
+    def _bench(self, files: Sequence[Path], again: Sequence[Case]) -> tuple[list[Measurement], dict[str, str]]:
+        """Measurements, and precision → what went wrong, on all backends or on some.
+
+        Args:
+            files: Exported models.
+            again: What is measured instead of the files on every backend, without their memory.
+        """
+        if self.plan.device is not None:
+            return _bench_there(self.plan.device, files, self.plan)
         reasons: dict[str, str] = {}
 
         def failed(case: Case, error: EdgeKDError) -> None:
             reasons[_precision(case.file)] = str(error)
             note(f"{NOT_MEASURED}{error}")
 
-        timing = Timing(seconds=plan.seconds / SWEEPS)
-        how: dict[str, Any] = {"backends": plan.backends, "threads": (plan.threads,), "accuracy": False, "network_only": True}
-        how["memory"] = sweep == 0  # it does not vary as a latency does, and costs a process a file
-        return bench_models(files, timing, failed=failed, **how), reasons
+        noise = np.random.default_rng(0).integers(0, 256, (*load_artifact(files[0]).size, 3)).astype(np.uint8)
+        with progress("bench") as update:
+            measured = bench_cases(
+                again or plan(files, self.plan.backends, (self.plan.threads,)),
+                noise,
+                Timing(seconds=self.plan.seconds / SWEEPS),
+                network_only=True,
+                memory=not again,
+                progress=lambda what, done, total: update(done, total, what),
+                failed=failed,
+            )
+        return measured, reasons
 
     def _forms(self, one: Candidate) -> tuple[Form, ...]:
         """What both sweeps say of each precision on each backend."""
@@ -159,9 +178,9 @@ def _precision(file: Path) -> str:
     return file.parent.name.partition("-trt")[0]
 
 
-def _bench_there(url: str, files: Sequence[Path], plan: Plan, memory: bool) -> tuple[list[Measurement], dict[str, str]]:
+def _bench_there(url: str, files: Sequence[Path], plan: Plan) -> tuple[list[Measurement], dict[str, str]]:
     seconds = plan.seconds / SWEEPS
-    options = DeviceOptions(plan.backends, (plan.threads,), seconds=seconds, trt=plan.trt, network_only=True, no_memory=not memory)
+    options = DeviceOptions(plan.backends, (plan.threads,), seconds=seconds, trt=plan.trt, network_only=True)
     try:
         measured, failures = bench_on_device(url, files, options)
     except (UsageError, MissingError):

@@ -33,8 +33,6 @@ def bench_models(
     root: str | None = None,
     power: str | None = None,
     idle_s: float = 0.0,
-    network_only: bool = False,
-    memory: bool = True,
     failed: Failed = stop_at_failure,
 ) -> list[Measurement]:
     """Measure model files against each other on the first model's data.
@@ -50,8 +48,6 @@ def bench_models(
         root: Folder of the data, where it has moved.
         power: Source of power, or None.
         idle_s: Seconds at rest, whose power is subtracted.
-        network_only: Time the bare network call alone.
-        memory: Measure the peak memory too.
         failed: Told of each case that can't be measured; the first ends the benchmark by default.
     """
     cases = plan(files, backends, threads, batches)
@@ -80,8 +76,6 @@ def bench_models(
             samples=samples if accuracy else None,
             power=power,
             idle_s=idle_s,
-            network_only=network_only,
-            memory=memory,
             progress=lambda what, done, total: update(done, total, what),
             failed=failed,
         )

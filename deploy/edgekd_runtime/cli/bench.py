@@ -39,7 +39,6 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("--batch", action="append", type=at_least(1), help="images a call; may be repeated")
     parser.add_argument("--seconds", type=between(0.1, 3600), default=3.0, help="at least this long a model and stage")
     parser.add_argument("--network-only", action="store_true", help="time the bare network call alone")
-    parser.add_argument("--no-memory", action="store_true", help="leave the peak memory out")
     parser.add_argument("--power", metavar="SOURCE", help="joules an image: tegrastats, nvml, rapl, or auto")
     parser.add_argument(
         "--idle-seconds", type=between(0, 3600), default=0.0, help="first measure the power at rest this long, and subtract it"
@@ -90,7 +89,6 @@ def run(given: argparse.Namespace) -> None:
         power=given.power,
         idle_s=given.idle_seconds,
         network_only=given.network_only,
-        memory=not given.no_memory,
         progress=Progress(),
         failed=failed,
     )
