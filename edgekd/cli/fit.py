@@ -42,7 +42,7 @@ _SIZE, _CLASSES = "512x1024", 19
 @click.option("--trt", is_flag=True, help="With --device: build TensorRT engines there and measure them too.")
 @click.option("--backend", "backends", metavar="NAME[,NAME]", help="What runs them; all that are installed and suit by default.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, help="CPU threads; 0 = the backend's default.")
-@click.option("--seconds", type=Number(0.2, 3600), default=2.0, show_default=True, help="At least this long a file and backend.")
+@click.option("--seconds", type=Number(0.2, 3600), default=1.0, show_default=True, help="At least this long a file and backend.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("fit"), show_default=True, help="Folder of what is measured.")
 @click.option("--overwrite", is_flag=True, help="Measure again what --out holds.")
 @json_option

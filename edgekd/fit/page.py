@@ -120,7 +120,8 @@ def _figures(tried: Sequence[Tried], limits: Limits) -> Grid:
     number = "number"
     units = ["precision", "backend", "p50, ms", "sweeps, ms", "peak, MiB", "parameters, M", "10⁹ multiply-adds", "published mIoU"]
     heads = [Head("candidate"), *(Head(unit, kind=number if index > 1 else "") for index, unit in enumerate(units))]
-    return Grid("Figures", [*heads, *([Head("fits")] if limits else [])], [_line(one, form, limits) for one in tried for form in one.forms])
+    lines = [_line(one, form, limits) for one in tried for form in one.forms]
+    return Grid("Figures", [*heads, *([Head("fits")] if limits else [])], lines, scripted=False)
 
 
 def _line(one: Tried, form: Form, limits: Limits) -> list[Cell]:

@@ -43,7 +43,7 @@ class Plan:
     device: str | None = None
     backends: tuple[str, ...] = ()
     threads: int = 0
-    seconds: float = 2.0
+    seconds: float = 1.0
     trt: bool = False
 
     @property

@@ -7,7 +7,6 @@ from edgekd.fit.choice import Form, Limits, Tried, best, nearest_miss, roomiest
 from edgekd_runtime.latency import DRIFT_LIMIT
 from edgekd_runtime.measurement import describe_device
 
-_FITS, _NOISY = "✓", "~"
 _HEADS = ("MiB", "M", "GMAC", "mIoU")
 CURE = "close other programs, or measure longer with --seconds, and repeat with --overwrite"
 
@@ -15,11 +14,11 @@ CURE = "close other programs, or measure longer with --seconds, and repeat with 
 def show(tried: Sequence[Tried], precisions: Sequence[str], limits: Limits, device: str | None) -> None:
     """Print a row a candidate, a column a precision."""
     shown = [name for name in precisions if any(name in one.best_forms for one in tried)]
-    fits = f"{_FITS} fits {limits.words}" if limits else "no limit"
+    fits = f"; which of them fit {limits.words}" if limits else ""
     table(
-        f"{', '.join(about(tried, device))}: ms an image in each precision ({fits}, {_NOISY} noisy), peak memory of the "
-        "fastest in MiB, millions of parameters, 10⁹ multiply-adds, mIoU published on Cityscapes",
-        ["candidate", *shown, *_HEADS],
+        f"{', '.join(about(tried, device))}: ms an image in each precision (~ noisy){fits}; peak memory of the fastest in MiB, "
+        "millions of parameters, 10⁹ multiply-adds, mIoU published on Cityscapes",
+        ["candidate", *shown, *(["fits"] if limits else []), *_HEADS],
         [_row(one, shown, limits) for one in tried],
     )
 
@@ -36,16 +35,15 @@ def _row(one: Tried, precisions: Sequence[str], limits: Limits) -> list[str]:
     memory = f"{fastest.memory_mib:.0f}" if fastest and fastest.memory_mib else "–"
     room = one.capacity
     published = f"{room.published.miou:.1f}" if room.published else "–"
-    times = [_time(one.best_forms.get(name), limits) for name in precisions]
-    return [one.label, *times, memory, f"{room.parameters_m:.1f}", f"{room.gmacs:.2f}", published]
+    times = [_time(one.best_forms.get(name)) for name in precisions]
+    fitting = {form.precision for form in one.fitting(limits)}
+    words = "all" if fitting == set(precisions) else " ".join(name for name in precisions if name in fitting)
+    fits = [words or "none"] if limits else []
+    return [one.label, *times, *fits, memory, f"{room.parameters_m:.1f}", f"{room.gmacs:.2f}", published]
 
 
-def _time(form: Form | None, limits: Limits) -> str:
-    """With marks of one width, so that the figures stand in line."""
-    if form is None:
-        return "–  "
-    fits = _FITS if limits and form.fits(limits) else " "
-    return f"{milliseconds(form.ms)}{_NOISY if form.noisy else ' '}{fits}"
+def _time(form: Form | None) -> str:
+    return "–" if form is None else f"{'~' if form.noisy else ''}{milliseconds(form.ms)}"
 
 
 def milliseconds(value: float) -> str:
@@ -71,7 +69,7 @@ def noise(tried: Sequence[Tried]) -> str:
         return ""
     worst = 100 * max(form.noise for form in noisy)
     return (
-        f"{len(noisy)} of {len(forms)} figures are noisy ({_NOISY}): their two sweeps lie up to {worst:.0f} % apart (limit "
+        f"{len(noisy)} of {len(forms)} figures are noisy (~): their two sweeps lie up to {worst:.0f} % apart (limit "
         f"{100 * DRIFT_LIMIT:.0f} %), or one of them was unsteady; the quicker one counts. To be surer, {CURE}."
     )
 

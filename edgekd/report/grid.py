@@ -48,6 +48,7 @@ class Grid:
         sorts: Whether headings sort, and names open a row's details.
         common: Columns in which all rows agree: title and value.
         notes: Title of a column → what it means.
+        scripted: Whether the page has the script that filters and shows what is not laid out at first.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Grid:
     sorts: bool = False
     common: list[tuple[str, str]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    scripted: bool = True
 
     @property
     def groups(self) -> list[tuple[str, int, str]]:
@@ -66,9 +68,9 @@ class Grid:
     @property
     def filtered(self) -> bool:
         """Whether it is long enough for a filter."""
-        return len(self.lines) > FEW
+        return self.scripted and len(self.lines) > FEW
 
     @property
     def at_once(self) -> int:
         """How many rows are laid out at first."""
-        return AT_ONCE
+        return AT_ONCE if self.scripted else len(self.lines)
