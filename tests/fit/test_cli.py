@@ -36,7 +36,7 @@ def test_from_candidates_to_a_recipe(short, tmp_path, edgekd, monkeypatch):
     out = tmp_path / "fit"
     said = edgekd("fit", *TINY, *QUICK, "--max-latency-ms", 1e4, "--out", out)
     assert f"Next: edgekd distill --recipe {out / 'recipe.yaml'}" in said.stderr and f"1/2 {NAME}, sweep 1 of 2" in said.stderr
-    (row,) = (line for line in said.stdout.splitlines() if line.startswith(NAME))
+    (row,) = (line for line in said.stdout.splitlines() if line.lstrip().startswith(NAME))
     assert " all " in row and " 64 " in row and len(row) <= 80
     assert f"Of what fits 10000 ms, {NAME} has" in said.stdout and said.stdout.endswith((out / "recipe.yaml").read_text())
     recipe = load_recipe(out / "recipe.yaml")
