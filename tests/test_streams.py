@@ -107,3 +107,11 @@ def test_names_of_other_encodings_are_refused(model, tmp_path, capfd):
     write_model(tmp_path / odd)
     assert on_device(["bench", tmp_path]) == 2 and host(["bundle", tmp_path, "--out", tmp_path / "a.pyz"]) == 2
     assert capfd.readouterr().err.count("is a name that is not UTF-8") == 2 and not (tmp_path / "a.pyz").exists()
+
+
+def test_more_threads_than_any_cpu_has_use_for_are_refused(model, tmp_path, edgekd):
+    for words in (
+        ["bench", model, "--no-accuracy", "--backend", "onnxruntime-cpu"],
+        ["predict", ROOT / "docs", "--model", model, "--out", tmp_path / "out"],
+    ):
+        assert "100000 threads are more than the 1024" in edgekd(*words, "--threads", 100_000, code=2).stderr

@@ -18,6 +18,10 @@ Image = NDArray[np.uint8]
 """A network input, uint8 1×H×W×3."""
 
 
+NEWEST_IR = 10
+"""IR version that files are read as at most: the newest onnx writes one that runtimes refuse, for no more than types of 4 and 2 bits."""
+
+
 def load_graph(file: Path) -> Any:
     """Read an ONNX file, and the weights that it keeps in files beside it.
 
@@ -37,6 +41,7 @@ def load_graph(file: Path) -> Any:
     except Exception as error:  # of the file system, or the checker's own class
         told = (str(error).strip() or repr(error)).splitlines()[0].rstrip(".")
         raise EdgeKDError(f"{file} keeps weights in another file, which can't be read ({told}); put that beside it.") from error
+    model.ir_version = min(model.ir_version, NEWEST_IR)
     return model
 
 

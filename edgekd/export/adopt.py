@@ -24,8 +24,7 @@ from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.files import sha256
 from edgekd_runtime.image import fit
 
-OPSET, IR = 18, 10
-"""IR version at most: files of the newest onnx say one that runtimes do not read yet, and at this opset need none that is later."""
+OPSET = 18
 INPUT, SCORES, OUTPUT = "image", "edgekd_scores", "classes"
 
 
@@ -134,7 +133,6 @@ def _fixed(foreign: Foreign) -> Any:
     try:
         if next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")) < OPSET:
             model = onnx.version_converter.convert_version(model, OPSET)
-        model.ir_version = min(model.ir_version, IR)
         model = onnx.shape_inference.infer_shapes(onnxslim.slim(model), data_prop=True)
     except Exception as error:  # of three libraries
         raise EdgeKDError(

@@ -137,7 +137,7 @@ class ForeignNetwork(Network):
         if seen and not (isinstance(seen[-1], Tensor) and seen[-1].ndim == 4):
             raise UsageError(f"{self.name}: what {self.recipe.features!r} gives is no map B×A×H×W; name another module as features.")
         features = _crop(seen[-1], size, self.multiple) if seen else None
-        aux = _auxiliary(output, self.recipe) if self._auxiliary else None
+        aux = _auxiliary(output, self.recipe, self.module.training) if self._auxiliary else None
         return SegOutput(logits, features, None if aux is None else _crop(aux, size, self.multiple))
 
     def _try(self) -> SegOutput:
@@ -251,19 +251,19 @@ def _item(output: Any, key: str) -> Any:
     return getattr(output, key, None)
 
 
-def _auxiliary(output: Any, recipe: ModelRecipe) -> Tensor | None:
-    """Logits of an auxiliary head: under the recipe's key, or torchvision's where there is one.
+def _auxiliary(output: Any, recipe: ModelRecipe, training: bool) -> Tensor | None:
+    """Logits of an auxiliary head: under the recipe's key, or torchvision's where there is one. Many networks have them in training only.
 
     Raises:
-        UsageError: If there are none under the recipe's key.
+        UsageError: If there are none under the recipe's key, in training; or it is nearly another one's.
     """
     key = recipe.auxiliary_logits
     found = None if isinstance(output, Tensor) else _item(output, key or "aux")
     if isinstance(found, Tensor) and found.ndim == 4:
         return found
-    if key is not None:
-        keys = output if isinstance(output, Mapping) else ()
-        raise UsageError(f"{recipe.name} returns no logits B×C×H×W under auxiliary_logits={key!r}{nearest(key, keys) or '; leave it out.'}")
+    meant = nearest(key, output) if key is not None and isinstance(output, Mapping) else ""
+    if key is not None and (training or meant):
+        raise UsageError(f"{recipe.name} returns no logits B×C×H×W under auxiliary_logits={key!r}{meant or '; leave it out.'}")
     return None
 
 

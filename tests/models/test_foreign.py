@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -117,6 +118,20 @@ def test_compiled_files_teach(plain, tmp_path):
     np.testing.assert_allclose(session.run(None, {"image": image[:1].numpy()})[0], module(image[:1]).detach(), rtol=1e-3, atol=1e-4)
 
 
+def test_an_onnx_teacher_of_a_newer_onnx_with_weights_beside_it(plain, tmp_path):
+    module, image = plain
+    torch.onnx.export(module, (image[:1],), tmp_path / "net.onnx", dynamo=True, verbose=False)
+    model = onnx.load(tmp_path / "net.onnx")
+    model.ir_version = 99
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="w", size_threshold=0)
+    with torch.no_grad():
+        found = build_network(ModelRecipe(name=str(tmp_path / "net.onnx")), 5)(image).logits
+    torch.testing.assert_close(found, module(image), rtol=1e-4, atol=1e-5)
+    (tmp_path / "w").unlink()
+    with pytest.raises(EdgeKDError, match=r"net\.onnx keeps weights in another file"):
+        build_network(ModelRecipe(name=str(tmp_path / "net.onnx")), 5)
+
+
 def test_class_names_are_lent_by_a_sidecar_of_this_file_alone(tmp_path):
     file = write_model(tmp_path)
     assert build_network(ModelRecipe(name=str(file)), None).class_names == tuple("abcde")
@@ -151,6 +166,9 @@ def test_outputs_that_only_training_has_need_a_position():
     side, scores = network.module(image)
     assert torch.equal(trained.logits, scores) and torch.equal(trained.aux_logits, side)
     assert torch.equal(network.eval()(image).logits, network.module(image))
+    wrong = build_network(recipe.model_copy(update={"logits": "1", "auxiliary_logits": "7"}), 4)
+    with pytest.raises(UsageError, match="no logits B×C×H×W under auxiliary_logits='7'; leave it out"):
+        wrong.train()(image)
 
 
 class Plain(nn.Module):

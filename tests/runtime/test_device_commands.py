@@ -77,7 +77,7 @@ def test_numbers_that_cannot_be_are_refused(flags, folder):
 
 
 @pytest.mark.parametrize("verb", ["bench", "demo", "predict"])
-def test_more_threads_than_any_cpu_has_use_for_are_refused(verb, folder, tmp_path, capsys, edgekd):
+def test_more_threads_than_any_cpu_has_use_for_are_refused(verb, folder, tmp_path, capsys):
     """ONNX Runtime would start them all."""
     write_image(tmp_path / "a.png", np.zeros((40, 56, 3), np.uint8))
     there = {
@@ -87,7 +87,6 @@ def test_more_threads_than_any_cpu_has_use_for_are_refused(verb, folder, tmp_pat
     }[verb]
     words = [verb, *map(str, there), "--threads", "100000"]
     assert main(words) == 2 and "100000 threads are more than the 1024" in capsys.readouterr().err
-    assert "100000 threads are more than the 1024" in edgekd(*words, *(["--no-accuracy"] if verb == "bench" else []), code=2).stderr
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.avi").exists()
 
 

@@ -14,6 +14,9 @@ from edgekd_runtime.artifact import SIDECAR, Artifact
 from edgekd_runtime.errors import EdgeKDError, MissingError, UsageError
 from edgekd_runtime.files import sha256
 
+LARGEST = (1 << 31) - 1
+"""Bytes of a model that can be handed over in memory."""
+
 
 def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretrained: bool) -> ForeignNetwork:
     """Open the file; of an exported one the scores before the class map are read.
@@ -72,15 +75,15 @@ class OnnxCall:
             raise UsageError(
                 f"{path} has no tensor {self._output!r}; its outputs are {', '.join(item.name for item in model.graph.output)}."
             )
-        if self._output not in {item.name for item in model.graph.output}:
+        given = self._output in {item.name for item in model.graph.output}
+        if not given:
             model = with_outputs(model, [self._output])
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = 4, torch.get_num_threads()
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
         providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
         try:
-            # by path, so that weights beside the file are found
-            whole = str(path) if self._output in {item.name for item in load_graph(path).graph.output} else model.SerializeToString()
+            whole = str(path) if given and model.ByteSize() >= LARGEST else model.SerializeToString()
             self._session = onnxruntime.InferenceSession(whole, options, providers=providers)
         except Exception as error:  # its exceptions share no public base class
             raise EdgeKDError(f"ONNX Runtime refuses {path}: {str(error).splitlines()[0]}") from error
