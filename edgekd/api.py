@@ -143,7 +143,7 @@ def distill(
     asked = _recipe(recipe, [*pieces, *overrides])
     if label_free:
         if resume:
-            raise UsageError(f"A label-free run goes on by its own recipe: give {out} as the recipe too, and leave label_free out.")
+            raise UsageError(f"A label-free run continues with its own recipe: give {out} as the recipe too, and leave label_free out.")
         asked = without_labels(asked, Path(out), overwrite)
     distill_recipe(asked, Path(out), resume=resume, overwrite=overwrite)
     return Run(out)

@@ -89,7 +89,7 @@ def check_unlabelled(recipe: Recipe) -> None:
     """
     if not recipe.data.unlabelled:
         if recipe.task.pseudo:
-            raise UsageError("task.pseudo is of unlabelled images, and there are none; name some with --unlabelled, or set it to 0.")
+            raise UsageError("task.pseudo needs unlabelled images, and there are none; name some with --unlabelled, or set it to 0.")
         return
     if recipe.teacher.label_assisted:
         raise UsageError(NEEDS_LABELS.format(f"method {recipe.method}"))

@@ -124,7 +124,7 @@ class Run:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise EdgeKDError(f"Can't write {self.metrics}: {error.strerror}; free some space and go on with --resume.") from error
+            raise EdgeKDError(f"Can't write {self.metrics}: {error.strerror}; free some space and continue with --resume.") from error
 
     def rewind(self, step: int) -> None:
         """Drop log lines after `step`, which a resumed run writes again."""

@@ -174,7 +174,7 @@ def command(
     if missed := missed_gates(measured, max_latency_ms, min_miou):
         raise GateError("\n".join(missed))
     if failures:
-        raise EdgeKDError(f"{len(failures)} could not be measured, see above; what could is in {target}.")
+        raise EdgeKDError(f"{len(failures)} could not be measured, see above; the others are in {target}.")
     gate = ["--max-latency-ms", f"{max_latency_ms:g}"] if max_latency_ms else []
     budget = ["--max-miou-drop", f"{max_miou_drop:g}"] if max_miou_drop != MIOU_DROP else []
     next_command("edgekd", "report", target, *gate, *budget)

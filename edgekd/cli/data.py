@@ -59,11 +59,11 @@ def check(
         raise UsageError("Give either a LAYOUT, one of `edgekd data layouts`, or --recipe.")
     if recipe is not None:
         if layout_options:
-            raise UsageError("With --recipe the layout's options are the recipe's; leave --option out.")
+            raise UsageError("With --recipe the layout's options come from the recipe; leave --option out.")
         data = load_recipe(recipe, [{"data": {"root": data_root}}] if data_root else []).data
     else:
         if data_root is not None:
-            raise UsageError("--data-root goes with --recipe; of a LAYOUT give the folder as ROOT.")
+            raise UsageError("--data-root goes with --recipe; with a LAYOUT give the folder as ROOT.")
         given = {"layout": layout, "root": root, "options": layout_options_from(layout_options), "size": [SMALLEST, SMALLEST]}
         data, split = validate(DataRecipe, given, "data check"), split or "train"
     reports = check_recipe(data, [split] if split else [])

@@ -73,7 +73,7 @@ def command(
     if trt and device is None:
         raise UsageError("--trt builds engines on the machine of --device; here, `edgekd export RUN --trt` does.")
     if data_root is not None and recipe is None:
-        raise UsageError("--data-root is of the data of --recipe, and none is given.")
+        raise UsageError("--data-root belongs to --recipe, which is not given.")
     precisions = _precisions(precision)
     sizes = [parse_size(text) for text in imgsz.split(",")] if imgsz else []
     from edgekd.console import note, progress

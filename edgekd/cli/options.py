@@ -99,9 +99,9 @@ def refuse_beside_resume(ctx: click.Context) -> None:
     allowed = {"resume", "out", "dump_difficulty"}
     given = [name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and name not in allowed]
     if ctx.params["out"] is None:
-        raise UsageError("--resume needs --out, the run to go on with.")
+        raise UsageError("--resume needs --out, the run to continue.")
     if given:
-        raise UsageError(f"--resume goes on by the run's own recipe; leave --{given[0].replace('_', '-')} out.")
+        raise UsageError(f"--resume uses the run's own recipe; leave --{given[0].replace('_', '-')} out.")
 
 
 def size_option(text: str | None) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ class Inference:
 
     def __post_init__(self) -> None:
         if self.stride and not self.window:
-            raise UsageError("--stride is from window to window; give --window too.")
+            raise UsageError("--stride is the step between windows; give --window too.")
         if self.window and self.stride and (self.stride[0] > self.window[0] or self.stride[1] > self.window[1]):
             raise UsageError("--stride is larger than --window, so some pixels would never be seen; make it at most as large.")
         if not self.scales or not all(0 < scale < float("inf") for scale in self.scales):

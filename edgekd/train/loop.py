@@ -170,7 +170,7 @@ class Trainer:
     def _stop(self) -> None:
         verb = "distill" if self.recipe.objective == "distillation" else "train"
         command = shlex.join(["edgekd", verb, "--resume", "--out", str(self.folder.path)])
-        raise StoppedError(f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; this run goes on with `{command}`.")
+        raise StoppedError(f"Stopped at step {self.state.step} of {self.train.steps}, which is kept; continue with `{command}`.")
 
     def _step(self, batches: Iterator[Any]) -> tuple[dict[str, float], float]:
         """One optimiser step; the loss parts, and the seconds spent waiting for data."""

@@ -173,7 +173,7 @@ def tracking(folder: Path, recipe: Recipe, step: int, identity: str | None) -> I
     try:
         tracker = TRACKERS[name](folder, recipe, step, identity)
     except Exception as error:  # of the library's own kinds
-        raise EdgeKDError(f"--log {name} can't begin ({_reason(error)}); see to that, or leave --log out.") from error
+        raise EdgeKDError(f"--log {name} can't be started ({_reason(error)}); fix that, or leave --log out.") from error
     failed = True
     try:
         yield tracker

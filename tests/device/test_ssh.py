@@ -208,7 +208,7 @@ def test_what_was_measured_is_shown_saved_and_judged_though_a_case_failed(device
     files = ("--results", tmp_path / "r.json", "--markdown", tmp_path / "t.md")
     said = edgekd("bench", exported, "--device", "ssh://device", *backends, *files, "--json", code=1)
     assert len(json.loads(said.stdout)) == 1 and "m fp32" in (tmp_path / "t.md").read_text()
-    assert f"Error: 1 could not be measured, see above; what could is in {tmp_path}/r.json." in said.stderr
+    assert f"Error: 1 could not be measured, see above; the others are in {tmp_path}/r.json." in said.stderr
     said = edgekd("bench", exported, "--device", "ssh://device", *backends, *files, "--max-latency-ms", 1e-4, code=4)
     assert "more than the 0.0001 ms" in said.stderr and "m fp32" in said.stdout
 

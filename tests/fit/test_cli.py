@@ -67,7 +67,7 @@ WRONG = [
     (["--precision", "int4"], 2, "--precision has no 'int4'"),
     (["--precision", "fp32,init8"], 2, "did you mean 'int8'?"),
     (["--trt"], 2, "--trt builds engines on the machine of --device"),
-    (["--data-root", "x"], 2, "--data-root is of the data of --recipe"),
+    (["--data-root", "x"], 2, "--data-root belongs to --recipe"),
     (["--recipe", "camvit"], 2, "No recipe 'camvit'; did you mean 'camvid'?"),
     (["--recipe", "camvid", "--data-root", "nowhere"], 1, "or say --num-classes."),
     (["--candidate", "fast-scnn", "--backend", "onnxruntime-cpo"], 2, "did you mean 'onnxruntime-cpu'?"),

@@ -104,7 +104,7 @@ def test_python_and_the_command_line_ask_for_the_same(tmp_path, tiny, tiny_file,
         assert asked[-1] == asked[-2] and asked[-1][0]["data"]["labels"] == ("teacher" if label_free else "data")
     edgekd_package.distill(tiny, tmp_path / "two", teacher=tmp_path / "teacher", unlabelled=[drive, tmp_path])
     assert asked[-1][0]["data"]["unlabelled"] == [str(drive), str(tmp_path)]
-    with pytest.raises(UsageError, match="goes on by its own recipe"):
+    with pytest.raises(UsageError, match="continues with its own recipe"):
         edgekd_package.distill(tiny, tmp_path / "two", teacher="t", unlabelled=drive, label_free=True, resume=True)
 
 

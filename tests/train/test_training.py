@@ -266,7 +266,7 @@ def test_ctrl_c_and_sigterm_keep_the_step_and_say_how_to_go_on(started, every, n
     process, run = started(every)
     os.killpg(process.pid, number)  # as a terminal or systemd does: the loader's process hears it too
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and f"goes on with `edgekd train --resume --out {run}`" in said and "Traceback" not in said
+    assert process.returncode == 130 and f"continue with `edgekd train --resume --out {run}`" in said and "Traceback" not in said
     step = state_of(run)["step"]
     assert f"Stopped at step {step} of 200" in said and step < 200
 

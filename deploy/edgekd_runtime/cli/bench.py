@@ -33,19 +33,25 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
     parser.add_argument(
-        "--backend", action="append", default=[], choices=BACKENDS, help="may be repeated; all that are installed and suit by default"
+        "--backend",
+        action="append",
+        default=[],
+        choices=BACKENDS,
+        help="backend to measure; may be repeated; all installed ones that suit the file by default",
     )
     parser.add_argument("--threads", action="append", type=at_least(0), help="CPU threads; 0 = the backend's default; may be repeated")
-    parser.add_argument("--batch", action="append", type=at_least(1), help="images a call; may be repeated")
-    parser.add_argument("--seconds", type=between(0.1, 3600), default=3.0, help="at least this long a model and stage")
+    parser.add_argument("--batch", action="append", type=at_least(1), help="batch size; may be repeated")
+    parser.add_argument("--seconds", type=between(0.1, 3600), default=3.0, help="minimum measuring time per model and stage, seconds")
     parser.add_argument("--network-only", action="store_true", help="time the bare network call alone")
-    parser.add_argument("--power", metavar="SOURCE", help="joules an image: tegrastats, nvml, rapl, or auto")
+    parser.add_argument("--power", metavar="SOURCE", help="measure energy per image, joules: tegrastats, nvml, rapl, or auto")
     parser.add_argument(
-        "--idle-seconds", type=between(0, 3600), default=0.0, help="first measure the power at rest this long, and subtract it"
+        "--idle-seconds", type=between(0, 3600), default=0.0, help="measure the power at rest for this long first, seconds, and subtract it"
     )
-    parser.add_argument("--trt", action="store_true", help="measure TensorRT engines too, built where none fits this device yet")
-    parser.add_argument("--no-tf32", action="store_true", help="GPU: FP32 products without TF32, engines built for it too")
-    parser.add_argument("--results", type=Path, help="JSON file to write, for `edgekd report`; - puts it on stdout, the rest on stderr")
+    parser.add_argument("--trt", action="store_true", help="also measure TensorRT engines, built if none fits this device yet")
+    parser.add_argument("--no-tf32", action="store_true", help="GPU: disable TF32 in FP32 models and in engines built here")
+    parser.add_argument(
+        "--results", type=Path, help="JSON file to write, for `edgekd report`; - writes it to stdout, and the rest to stderr"
+    )
     parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 
 

@@ -21,16 +21,27 @@ HELP = "a TensorRT engine from each model.onnx"
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     models_argument(parser, bundle)
-    parser.add_argument("--out", type=Path, help="folder; beside the model's, named after it, by default")
-    parser.add_argument("--family", choices=FAMILIES)
-    parser.add_argument("--workspace", dest="workspace_mib", type=at_least(0), default=0, metavar="MiB")
-    parser.add_argument("--level", type=int, default=3, choices=range(6))
-    parser.add_argument("--timing-cache", type=Path, help="in the user's cache, one a GPU and TensorRT, by default")
-    parser.add_argument("--max-batch", type=at_least(1), default=1)
-    parser.add_argument("--dla-core", type=at_least(0))
-    parser.add_argument("--version-compatible", action="store_true")
-    parser.add_argument("--hardware-compatible", action="store_true")
-    parser.add_argument("--no-tf32", action="store_true", help="keep FP32 layers from TF32, the default from Ampere on")
+    parser.add_argument("--out", type=Path, help="folder to write; beside the model's folder, named after it, by default")
+    parser.add_argument("--family", choices=FAMILIES, help="TensorRT library to build with; the installed one by default")
+    parser.add_argument(
+        "--workspace",
+        dest="workspace_mib",
+        type=at_least(0),
+        default=0,
+        metavar="MiB",
+        help="workspace memory of the builder; 0 = TensorRT's default",
+    )
+    parser.add_argument(
+        "--level", type=int, default=3, choices=range(6), help="builder optimisation level; higher builds longer; 3 by default"
+    )
+    parser.add_argument(
+        "--timing-cache", type=Path, help="timing cache (.timing); in the user's cache, one per GPU and TensorRT version, by default"
+    )
+    parser.add_argument("--max-batch", type=at_least(1), default=1, help="largest batch size of a model with a dynamic batch dimension")
+    parser.add_argument("--dla-core", type=at_least(0), help="run on this DLA core of a Jetson, with the GPU for the rest")
+    parser.add_argument("--version-compatible", action="store_true", help="build an engine that later TensorRT versions run too")
+    parser.add_argument("--hardware-compatible", action="store_true", help="build an engine that other GPUs from Ampere on run too")
+    parser.add_argument("--no-tf32", action="store_true", help="build FP32 layers without TF32, which is on by default from Ampere on")
 
 
 def run(given: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ HELP = "what can run here, and what is missing"
 
 def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
 
 def run(given: argparse.Namespace) -> None:

@@ -29,15 +29,25 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     parser.add_argument("video", help=SOURCES)
     named = " or its name in the bundle, e.g. int8; the engine built last, else fp32, by default" if bundle else ""
     parser.add_argument("--model", required=bundle is None, help=f"model file{named}")
-    parser.add_argument("--compare", metavar="MODEL", help="a second one, drawn beside the first")
+    parser.add_argument("--compare", metavar="MODEL", help="a second model, drawn beside the first")
     parser.add_argument("--out", type=Path, help=f"video to write: {', '.join(SUFFIXES)}")
-    parser.add_argument("--serve", metavar="[HOST:]PORT", help="show it live in the browser; to this machine alone without HOST")
-    parser.add_argument("--smooth", type=between(0.5, 1, inside=True), default=0.0, help="steady the classes over time, e.g. 0.8")
-    parser.add_argument("--opacity", type=between(0, 1), default=0.5, help="of the colours")
-    parser.add_argument("--fps", type=between(0.1, 1000), help="frame rate of images, a camera or a stream")
-    parser.add_argument("--tiles", metavar="RxC", help="cut each frame into so many rows and columns, each seen at its own resolution")
-    parser.add_argument("--reconnect", type=between(0, 86400), default=0.0, metavar="SECONDS", help="open a broken stream again")
-    parser.add_argument("--backend", choices=BACKENDS)
+    parser.add_argument(
+        "--serve", metavar="[HOST:]PORT", help="show the video live in the browser; without HOST reachable from this machine only"
+    )
+    parser.add_argument(
+        "--smooth", type=between(0.5, 1, inside=True), default=0.0, help="temporal smoothing: weight of the past per frame, e.g. 0.8"
+    )
+    parser.add_argument("--opacity", type=between(0, 1), default=0.5, help="opacity of the class colours, 0-1")
+    parser.add_argument("--fps", type=between(0.1, 1000), help="frame rate of images, a camera or a stream, per second")
+    parser.add_argument("--tiles", metavar="RxC", help="split each frame into rows x columns of overlapping tiles, e.g. 2x2")
+    parser.add_argument(
+        "--reconnect",
+        type=between(0, 86400),
+        default=0.0,
+        metavar="SECONDS",
+        help="seconds to try to reopen a camera or stream that breaks",
+    )
+    parser.add_argument("--backend", choices=BACKENDS, help="backend that runs the model; the file's usual one by default")
     parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0 = the backend's default")
     parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 

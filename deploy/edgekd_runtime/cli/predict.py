@@ -17,10 +17,10 @@ def arguments(parser: argparse.ArgumentParser, bundle: Bundle | None) -> None:
     """Its flags."""
     parser.add_argument("images", nargs="+", help="image files, folders, or patterns")
     parser.add_argument("--model", type=Path, required=bundle is None, default=bundle.models if bundle else None, help="exported model")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the masks")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the masks to")
     parser.add_argument("--form", choices=FORMS, default="index", help="class numbers in grey, or the classes' colours")
-    parser.add_argument("--overlay", action="store_true", help="write the painted images too")
-    parser.add_argument("--backend", help="what runs the model")
+    parser.add_argument("--overlay", action="store_true", help="also write NAME_overlay.jpg: the classes painted over the image")
+    parser.add_argument("--backend", help="backend that runs the model; the file's usual one by default")
     parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads; 0 = the backend's default")
     parser.add_argument(host_code.FLAG, action="store_true", help=host_code.HELP)
 

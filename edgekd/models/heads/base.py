@@ -88,7 +88,7 @@ class Head(nn.Module, ABC):
         Raises:
             UsageError: If the head has none.
         """
-        raise UsageError(f"{type(self).__name__} has no projection to drop behind; leave projection_dropout out of the recipe.")
+        raise UsageError(f"{type(self).__name__} has no projection for projection_dropout; leave it out of the recipe.")
 
     def decode(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """The features, and the logits B×C×h'×w' of the head's own auxiliary head where it has one."""

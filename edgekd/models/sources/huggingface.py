@@ -32,7 +32,7 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     given = options.pop("config", None)
     for key, value in {**(given or {}), **options}.items():
         if (key == "trust_remote_code" and value) or (key.endswith("attn_implementation") and "/" in str(value)):
-            raise UsageError(f"{recipe.name}: {key}={value!r} runs code of a repository, which is never done; leave it out.")
+            raise UsageError(f"{recipe.name}: {key}={value!r} would run code of a repository, which is not supported; leave it out.")
     options.pop("trust_remote_code", None)
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     try:

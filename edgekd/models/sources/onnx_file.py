@@ -29,7 +29,7 @@ def build(recipe: ModelRecipe, num_classes: int | None, in_channels: int, pretra
     if recipe.features or recipe.classifier:
         raise UsageError(f"{path} gives its logits only; leave features and classifier out.")
     if in_channels != 3:
-        raise UsageError(f"{path} can't be shown the label; make a label-assisted teacher of another network.")
+        raise UsageError(f"{path} can't take the label as input; use another network for a label-assisted teacher.")
     call = OnnxCall(path, recipe.logits)
     if call.takes_bytes:  # normalisation is in the graph, so the network's own is none
         recipe = recipe.model_copy(update={"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)})

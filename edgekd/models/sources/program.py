@@ -18,14 +18,14 @@ def _allowed(recipe: ModelRecipe, in_channels: int) -> Path:
         raise EdgeKDError(f"No network at {path}.")
     run = Run(path.parent)
     if path == run.last and run.recipe_file.is_file():
-        raise UsageError(f"{path} is the training state of a run, from which --resume goes on; name the run, {run.path}.")
+        raise UsageError(f"{path} is the training state of a run, for --resume; name the run, {run.path}.")
     if not recipe.trust:
         raise UsageError(f"{path} holds code that runs when it is opened; if you trust where it comes from, add --trust.")
     require_trust(recipe.name, record=False)  # a run's recipe can't allow itself anything
     if recipe.features or recipe.classifier:
         raise UsageError(f"{path} is compiled, so its modules can't be looked into; leave features and classifier out.")
     if in_channels != 3:
-        raise UsageError(f"{path} can't be shown the label; make a label-assisted teacher of another network.")
+        raise UsageError(f"{path} can't take the label as input; use another network for a label-assisted teacher.")
     return path
 
 
@@ -41,7 +41,7 @@ def build_script(recipe: ModelRecipe, num_classes: int | None, in_channels: int,
         module = torch.jit.load(path, map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
         told = str(error).strip().splitlines()[0]
-        raise EdgeKDError(f"{path} is no TorchScript file ({told}); weights alone go with the network that they are of.") from error
+        raise EdgeKDError(f"{path} is no TorchScript file ({told}); give weights alone to their own network, as its weights.") from error
     return ForeignNetwork(recipe, module, num_classes)
 
 
