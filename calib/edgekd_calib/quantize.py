@@ -14,12 +14,23 @@ from edgekd_calib.forms import CALIBRATED, FOLLOWING, Form, WeightBits
 from edgekd_calib.graph import consumers, drop_unused, network_nodes, producers
 from edgekd_calib.table import CalibrationTable
 
+_FLOAT = "BatchNormalization"
+"""One that no convolution stands before, or the export would have folded it."""
+
 
 def quantised_layers(graph: Any, form: Form) -> list[str]:
-    """Names of the nodes that INT8 is for, in order: those of the network proper, without the classifier."""
+    """Names of the nodes that INT8 is for, in order: those of the network proper, without the classifier.
+
+    A Concat that a batch norm alone reads stays: that is computed in float, so integers gain nothing, and OpenVINO 2026.4 crashes on
+    some (the pyramids of PIDNet and DDRNet).
+    """
     constants = set() if form.constants else {initializer.name for initializer in graph.initializer}
     nodes = [node for node in network_nodes(graph)[:-1] if node.op_type in form.layers]
-    return [node.name for node in nodes if node.op_type != "Add" or constants.isdisjoint(node.input)]
+    readers = consumers(graph)
+    idle = {
+        node.name for node in nodes if node.op_type == "Concat" and {one.op_type for one in readers.get(node.output[0], ())} == {_FLOAT}
+    }
+    return [node.name for node in nodes if node.name not in idle and (node.op_type != "Add" or constants.isdisjoint(node.input))]
 
 
 def quantised_tensors(graph: Any) -> set[str]:

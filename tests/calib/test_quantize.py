@@ -8,7 +8,7 @@ import pytest
 from edgekd_calib.forms import FORMS
 from edgekd_calib.graph import constants, consumers, network_nodes, producers, run_graph, scores_tensor
 from edgekd_calib.quantize import kept_by_design, quantised_layers, quantize
-from tests.calib.conftest import INT32, noise, table_of
+from tests.calib.conftest import INT32, make_graph, noise, table_of
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +146,19 @@ def test_kept_layers_stay_as_they_are(calibrated, quantised):
     assert 0 < sum(n.op_type == "QuantizeLinear" for n in half.graph.node) < sum(n.op_type == "QuantizeLinear" for n in whole.graph.node)
     floats = {node.name for node in half.graph.node if node.op_type == "Conv" and node.input[1] in constants(half.graph)}
     assert floats == {name for name in layers[: len(layers) // 2] if "Conv" in name} | {network_nodes(model.graph)[-1].name}
+
+
+def test_a_concat_that_a_batch_norm_alone_reads_stays():
+    nodes = [
+        (("Conv", ["x", "w"], ["a"]), {}),
+        (("Concat", ["x", "a"], ["b"]), {"axis": 1}),
+        (("BatchNormalization", ["b", *"2222"], ["c"]), {}),
+        (("Concat", ["b2", "a"], ["d"]), {"axis": 1}),
+        (("Conv", ["c", "w2"], ["b2"]), {}),
+        (("Conv", ["d", "w2"], ["y"]), {}),
+    ]
+    nodes = [*nodes[:3], nodes[4], nodes[3], nodes[5]]
+    weights = {"w": np.ones((1, 1, 1, 1), np.float32), "w2": np.ones((1, 2, 1, 1), np.float32), "2": np.ones(2, np.float32)}
+    shape = (onnx.TensorProto.FLOAT, [1, 1, 4, 4])
+    graph = make_graph(nodes, {"x": shape}, {"y": shape}, weights).graph
+    assert quantised_layers(graph, FORMS["cpu"]) == ["n0", "n3", "n4"]  # the first Concat, n1, is not among them

@@ -13,11 +13,13 @@ from edgekd.export.onnx import write_onnx
 from edgekd.export.precision import wanted
 from edgekd.export.reduce import kept_anyway
 from edgekd.fit import untrained as module
+from edgekd.fit.candidate import candidates
 from edgekd.fit.untrained import build_untrained, export_untrained
 from edgekd.models import build_network
 from edgekd_calib.graph import load_graph, run_graph
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.files import sha256
+from edgekd_runtime.memory import peak_memory
 from tests.fit.conftest import CANDIDATE, CLASSES
 
 
@@ -92,3 +94,11 @@ def test_what_cant_be_exported_is_said_of_every_precision(untrained, tmp_path, m
     monkeypatch.setattr(module, "build_network", lambda *given, **options: 1 / 0)
     files = export_untrained(CANDIDATE, CLASSES, tmp_path, ("fp32", "int8"), ("cpu",))
     assert files.made == {} and files.failures == dict.fromkeys(("fp32", "int8"), "division by zero")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("candidate", candidates((), [(64, 128)]), ids=lambda one: one.model.name)
+def test_every_default_runs_in_int8_wherever_it_is_measured(candidate, tmp_path):
+    (file,) = export_untrained(candidate, CLASSES, tmp_path, ("int8",), ("cpu",)).made["int8"]
+    for backend in ("onnxruntime-cpu", "openvino"):
+        assert peak_memory(file, backend, 1)  # in a process of its own: OpenVINO crashed on two of them
