@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgekd_runtime.measurement import Measurement
+if TYPE_CHECKING:  # it brings numpy, which a command line's help must not wait for
+    from edgekd_runtime.measurement import Measurement
 
 MIOU_DROP = 1.0
 """Points below the most accurate file of the same model that may be lost where nothing else is asked for."""
@@ -11,7 +13,7 @@ FULL, INTEGER = "fp32", "int8"
 CURE = "close other programs, or measure longer with --seconds"
 
 
-def decisions(measured: Sequence[Measurement], miou_drop: float = MIOU_DROP) -> list[str]:
+def decisions(measured: "Sequence[Measurement]", miou_drop: float = MIOU_DROP) -> list[str]:
     """A sentence for each model that was measured in several ways: the file and the backend to ship.
 
     Args:
@@ -24,13 +26,13 @@ def decisions(measured: Sequence[Measurement], miou_drop: float = MIOU_DROP) -> 
     return [_Choice(group, miou_drop).sentence() for group in groups.values() if len(group) > 1]
 
 
-def _model(one: Measurement) -> object:
+def _model(one: "Measurement") -> object:
     """What files of the same weights have in common: the run's name is what comes before the precision."""
     about = one.artifact
     return about.name.rpartition(f" {about.precision}")[0], about.model, about.method, about.size, about.classes.names
 
 
-def _each(one: Measurement) -> float:
+def _each(one: "Measurement") -> float:
     """Milliseconds an image."""
     return one.latency["network"].p50_ms / one.batch
 
@@ -39,7 +41,7 @@ def _each(one: Measurement) -> float:
 class _Choice:
     """Measurements of one model, and what it may lose."""
 
-    group: list[Measurement]
+    group: "list[Measurement]"
     miou_drop: float
 
     def sentence(self) -> str:
@@ -56,26 +58,26 @@ class _Choice:
     def _reference(self) -> float | None:
         return max((one.accuracy.miou for one in self.group if one.accuracy), default=None)
 
-    def _within(self) -> list[Measurement]:
+    def _within(self) -> "list[Measurement]":
         reference = self._reference
         if reference is None:
             return self.group
         return [one for one in self.group if one.accuracy and 100 * (reference - one.accuracy.miou) <= self.miou_drop]
 
-    def _fastest(self, integer: bool) -> Measurement | None:
+    def _fastest(self, integer: bool) -> "Measurement | None":
         """In INT8, or in FP32."""
         word = INTEGER if integer else FULL
         fitting = [one for one in self.group if one.artifact.precision.startswith(word)]
         return min(fitting, key=_each, default=None)
 
-    def _gain(self, best: Measurement) -> str:
+    def _gain(self, best: "Measurement") -> str:
         full = self._fastest(integer=False)
         if full is None or full is best:
             return ""
         noisy = best.latency["network"].doubtful or full.latency["network"].doubtful
         return "" if noisy else f", {_each(full) / _each(best):.2f} times as fast as {_what(full)}"
 
-    def _score(self, best: Measurement) -> str:
+    def _score(self, best: "Measurement") -> str:
         if best.accuracy is None or self._reference is None:
             return "; its accuracy was not measured"
         lost = 100 * (self._reference - best.accuracy.miou)
@@ -83,7 +85,7 @@ class _Choice:
             f", {lost:.2f} below the most accurate file's" if lost else ""
         )
 
-    def _else(self, best: Measurement) -> str:
+    def _else(self, best: "Measurement") -> str:
         """What became of INT8 where it is not what ships."""
         integer, full = self._fastest(integer=True), self._fastest(integer=False)
         if integer is None or full is None or best.artifact.precision.startswith(INTEGER):
@@ -97,14 +99,14 @@ class _Choice:
         )
 
 
-def _may_change_places(one: Measurement, other: Measurement) -> bool:
+def _may_change_places(one: "Measurement", other: "Measurement") -> bool:
     """Whether noise leaves open which is faster: one of them is noisy, and their middle halves overlap."""
     faster, slower = sorted((one, other), key=_each)
     noisy = any(each.latency["network"].doubtful for each in (one, other))
     return noisy and _edge(faster, +1) >= _edge(slower, -1)
 
 
-def _edge(one: Measurement, side: int) -> float:
+def _edge(one: "Measurement", side: int) -> float:
     """End of the middle half of its calls, widened by its drift, in ms an image."""
     latency = one.latency["network"]
     return _each(one) * (1 + side * (latency.spread / 2 + abs(latency.drift)))
@@ -114,9 +116,9 @@ def _points(count: float) -> str:
     return f"{count:g} point{'s' * (count != 1)}"
 
 
-def _threads(one: Measurement) -> str:
+def _threads(one: "Measurement") -> str:
     return f" with {one.threads} thread{'s' if one.threads > 1 else ''}" if one.threads else ""
 
 
-def _what(one: Measurement) -> str:
+def _what(one: "Measurement") -> str:
     return f"{one.artifact.name} on {one.backend}{_threads(one)}"

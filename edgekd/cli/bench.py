@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekd.cli.options import Number, json_option, next_command, print_json
+from edgekd.cli.options import Number, json_option, next_command, print_json, shipped_drop_option
 from edgekd_runtime.decision import MIOU_DROP
 from edgekd_runtime.errors import EdgeKDError, GateError, UsageError
 
@@ -75,14 +75,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--no-tf32", is_flag=True, help="GPU: disable TF32 in FP32 models, which is on by default; engines keep what they were built with."
 )
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Gate: largest median latency of the network, ms; exit 4.")
-@click.option(
-    "--max-miou-drop",
-    type=Number(0),
-    default=MIOU_DROP,
-    show_default=True,
-    metavar="POINTS",
-    help="Largest mIoU loss of the recommended file against the most accurate one of the same model, in points.",
-)
+@shipped_drop_option
 @click.option("--min-miou", type=Number(0, 100), metavar="POINTS", help="Gate: smallest mIoU, percent; exit 4.")
 @click.option(
     "--results", type=click.Path(path_type=Path, dir_okay=False), help="JSON file to write; bench.json beside the first model by default."

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from edgekd.cli import complete
+from edgekd_runtime.decision import MIOU_DROP
 from edgekd_runtime.errors import UsageError
 from edgekd_runtime.sizes import parse_size
 
@@ -87,6 +88,14 @@ def layout_options_from(texts: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
+shipped_drop_option = click.option(
+    "--max-miou-drop",
+    type=Number(0),
+    default=MIOU_DROP,
+    show_default=True,
+    metavar="POINTS",
+    help="Largest mIoU loss of the recommended file against the most accurate one of the same model, in points.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 

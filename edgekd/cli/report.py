@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekd.cli.options import Number
-from edgekd_runtime.decision import MIOU_DROP
+from edgekd.cli.options import Number, shipped_drop_option
 from edgekd_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,14 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--data-root", help="With --samples: folder of the data set, if it has moved.")
 @click.option("--max-latency-ms", type=Number(min=0, min_open=True), help="Latency target: a line in the plots, rows above it marked; ms.")
-@click.option(
-    "--max-miou-drop",
-    type=Number(0),
-    default=MIOU_DROP,
-    show_default=True,
-    metavar="POINTS",
-    help="Largest mIoU loss of the recommended file against the most accurate one of the same model, in points.",
-)
+@shipped_drop_option
 @click.option("--title", default="edgekd report", show_default=True, help="Title of the page.")
 def command(
     results: tuple[Path, ...],
