@@ -66,15 +66,19 @@ def test_a_file_of_a_newer_onnx_than_the_runtime_reads_is_taken(tmp_path, net, c
 
 
 def test_scores_that_a_simplifier_would_fold_away_are_taken(tmp_path, net, camvid, edgekd):
-    """A copy between the scores and the output, which no simplifier leaves there."""
+    """A copy of the scores, which no simplifier leaves there, before an output that turns them round."""
     model = onnx.load(net)
     model.graph.node[-1].output[0] = "raw"
     model.graph.node.append(onnx.helper.make_node("Identity", ["raw"], ["copied"]))
-    model.graph.node.append(onnx.helper.make_node("Identity", ["copied"], ["scores"]))
+    model.graph.node.append(onnx.helper.make_node("Neg", ["copied"], ["scores"]))
     onnx.save(model, tmp_path / "copied.onnx")
-    for number, name in enumerate(("raw", "copied")):
-        flags = ["--data-root", camvid, "--out", tmp_path / str(number), "--parity-images", 1]
-        edgekd("adopt", tmp_path / "copied.onnx", *PREPARED, *flags, "--scores", name)
+    image, maps = fit(read_image(camvid / "val/000.png"), (48, 64)), []
+    for file, name in ((net, "scores"), (tmp_path / "copied.onnx", "raw"), (tmp_path / "copied.onnx", "copied")):
+        out = tmp_path / f"{file.stem}-{name}"
+        edgekd("adopt", file, *PREPARED, "--data-root", camvid, "--out", out, "--parity-images", 1, "--scores", name)
+        with open_session(out / "fp32/model.onnx") as adopted:
+            maps.append(adopted.predict(image, (48, 64)))
+    assert (maps[1] == maps[0]).all() and (maps[2] == maps[0]).all()
 
 
 @pytest.mark.parametrize(
