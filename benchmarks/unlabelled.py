@@ -53,7 +53,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
-        found = {"step": step(Path(folder), arguments.steps), "memory": memory(Path(folder), arguments.frames)}
+        held = memory(Path(folder), arguments.frames)  # first: memory that a step had and freed would hide a leak
+        found = {"step": step(Path(folder), arguments.steps), "memory": held}
     about = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "device": describe_device()}
     write_json(arguments.out, about | {"versions": {"edgekd": __version__, "torch": torch.__version__, "opencv": cv2.__version__}} | found)
     print(found)

@@ -91,7 +91,7 @@ def training(place: Place) -> list[Part]:
             Part(f"precision-{precision}", 90, [_script("trained.py", str(out), "distill", *words)], {"run": out / "told.json"}, why)
         )
     chain = place.work / "quickstart"
-    steps = [word for key, full in (("train.steps", 800), ("teacher.steps", 500)) for word in ("--set", f"{key}={place.of(full, 4)}")]
+    steps = [word for key, full in (("train.steps", 600), ("teacher.steps", 400)) for word in ("--set", f"{key}={place.of(full, 4)}")]
     return [
         Part("tests", 150, [tests], {"tests": place.work / "tests.json"}),
         *runs,
