@@ -133,3 +133,37 @@ def test_a_signal_is_handled_after_two_models_have_gone(model):
     pytest.importorskip("openvino", reason=NO_OPENVINO)
     done = subprocess.run([sys.executable, "-c", AFTER_TWO_MODELS, str(model)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "corners", "replaced"),
+    [
+        ((3, 1, 5, 7), (17, 29), "align_corners", 1),
+        ((2, 1, 1, 2), (4, 1), "align_corners", 1),
+        ((3, 1, 5, 7), (5, 3), "align_corners", 1),
+        ((3, 1, 5, 7), (17, 29), "half_pixel", 0),  # not what an export has
+        ((1, 3, 5, 7), (17, 29), "align_corners", 0),  # features inside the network stay
+    ],
+)
+def test_openvino_resizes_planes_by_products(source, target, corners, replaced):
+    openvino = pytest.importorskip("openvino", reason=NO_OPENVINO)
+    from openvino import opset13 as ops
+
+    from edgekd_runtime.backends.openvino_resize import resize_by_products
+
+    image = ops.parameter(source, openvino.Type.f32)
+    sides = [ops.constant(np.array(values)) for values in (target, (2, 3))]
+    resized = ops.interpolate(image, sides[0], "linear_onnx", "sizes", axes=sides[1], coordinate_transformation_mode=corners)
+    model = openvino.Model([resized], [image])
+    given = np.random.default_rng(0).normal(size=source).astype(np.float32)
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    before = openvino.compile_model(model, "CPU", settings)([given])[0]
+    assert resize_by_products(model) == replaced
+    after = openvino.compile_model(model, "CPU", settings)([given])[0]
+    assert after.shape == before.shape and np.abs(after - before).max() < 1e-5
+    assert any(node.get_type_name() == "Interpolate" for node in model.get_ops()) == (not replaced)
+    if replaced:  # each axis by itself, in float64
+        places = [np.linspace(0, size - 1, count) if count > 1 else [0.0] for size, count in zip(source[2:], target, strict=True)]
+        rows = np.stack([[np.interp(places[0], range(source[2]), column) for column in plane[0].T] for plane in given]).transpose(0, 2, 1)
+        whole = np.stack([[np.interp(places[1], range(source[3]), row) for row in plane] for plane in rows])
+        assert np.abs(after[:, 0] - whole).max() < 1e-5

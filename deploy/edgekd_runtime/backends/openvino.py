@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.backends.base import Session
+from edgekd_runtime.backends.openvino_resize import resize_by_products
 from edgekd_runtime.errors import EdgeKDError, MissingError
 from edgekd_runtime.signal_stack import signal_stack_kept
 
@@ -40,7 +41,11 @@ class OpenVINOSession(Session):
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
         try:
             with signal_stack_kept():
-                self._compiled = openvino.Core().compile_model(str(model_file), "CPU", settings)
+                core = openvino.Core()
+                model = core.read_model(str(model_file))
+                if hint == "f32":
+                    resize_by_products(model)
+                self._compiled = core.compile_model(model, "CPU", settings)
                 self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise EdgeKDError(f"OpenVINO can't load {model_file}: {str(error).strip().splitlines()[-1]}") from error
