@@ -109,7 +109,7 @@ def test_a_server_that_is_gone_ends_the_record_and_not_the_run(tmp_path, tiny, m
     assert said.count("no answer") == 2 and "from step 1 on" in said and "Traceback" not in said
     stand_in.start_run = fail
     with (
-        pytest.raises(EdgeKDError, match=r"--log mlflow can't begin \(no answer\)"),
+        pytest.raises(EdgeKDError, match=r"--log mlflow can't be started \(no answer\)"),
         tracking(tmp_path, recipe_for(tiny, "mlflow"), 0, None),
     ):
         pass
