@@ -33,6 +33,18 @@ def blocks(seed: int, classes: int, size: tuple[int, int] = (48, 64), cell: int 
     return np.kron(grid, np.ones((cell, cell), int))
 
 
+@pytest.fixture(autouse=True)
+def _tf32_as_before():
+    """A command that switches TF32 off does so for its process, which here goes on to other tests."""
+    name = "NVIDIA_TF32_OVERRIDE"
+    before = os.environ.get(name)
+    yield
+    if before is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = before
+
+
 CAN_BE_MISSING = (
     "GPU",
     "PyTorch is installed here",

@@ -41,7 +41,18 @@ def end_by(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):
         with suppress(OSError):
             print(f"Error: {reason}.", file=sys.stderr, flush=True)
-    return EdgeKDError.exit_code
+    return _ending(error) or EdgeKDError.exit_code
+
+
+def _ending(error: BaseException) -> int | None:
+    """The status that the program was about to end with when its last words could not be written, as after a terminal has gone."""
+    before = error.__context__
+    while before is not None:
+        status = before.code if isinstance(before, SystemExit) else getattr(before, "exit_code", None)  # click's and ours
+        if isinstance(status, int) and status:
+            return status
+        before = before.__context__
+    return None
 
 
 def require_utf8(words: Sequence[str]) -> None:

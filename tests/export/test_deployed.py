@@ -26,7 +26,7 @@ def test_normalisation_gives_the_bits_of_its_definition(model):
     mean, std = model.mean.flatten(), model.std.flatten()
     seen = []
     deployed = Deployed(model, SIZE, "logits").eval()
-    deployed.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    deployed.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     with torch.inference_mode():
         scores = deployed(torch.from_numpy(image))
         normalised = (torch.from_numpy(image).float() * (1 / (255 * std)) - mean / std).permute(0, 3, 1, 2)
