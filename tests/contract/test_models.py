@@ -31,6 +31,7 @@ NAMED = [
     "fcn-resnet50",
     "deeplabv3-resnet101",
     "isa-resnet18d",
+    "ocr-resnet18d",
     "ocr-resnet50d",
     "deeplabv3plus-resnet101d",
     "deeplabv3-mobilenetv2_100",
@@ -51,9 +52,13 @@ NAMED = [
     "fpn-vit_small_patch14_dinov2",
     "fpn-swin_tiny_patch4_window7_224",
 ]
-# a minute each to export; their graphs are those of the small ones, with more channels and blocks
+# a quarter of a minute to a whole one each to export; their graphs are those of the small ones, with more channels and blocks
 SLOW = {
+    "deeplabv3-resnet101",
+    "deeplabv3plus-resnet101d",
     "fcn-hrnet_w48",
+    "ocr-hrnet_w18",
+    "ocr-resnet50d",
     "segformer-pvt_v2_b0",
     "fpn-vit_small_patch14_dinov2",
     "fpn-swin_tiny_patch4_window7_224",
