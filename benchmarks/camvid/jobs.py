@@ -120,7 +120,7 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
 
 FEW_TEACHERS = tuple(
     Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
-    for labels in (46, 92)
+    for labels in (12, 46, 92)
 )
-FEW_LABELS = _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
+FEW_LABELS = _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
 """Labels on a part of the 367 training images, evenly spread, for teacher and student alike: a table of their own."""
