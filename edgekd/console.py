@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
@@ -14,8 +14,13 @@ class Update(Protocol):
 
 
 def note(text: str) -> None:
-    """A line of log on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """A line of log on stderr; lost where that is a terminal that has gone, which must not end what runs."""
+    _say(text)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -51,7 +56,8 @@ def _bar(what: str) -> Iterator[Update]:
         task = bar.add_task(what, total=None, note="")
 
         def update(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total or None, note=note)
+            with suppress(OSError):
+                bar.update(task, completed=done, total=total or None, note=note)
 
         yield update
 
@@ -66,7 +72,7 @@ def _lines(what: str, every: float = 10.0) -> Update:
         if now - last >= every or (done == total and now - begin > 2):
             last = now
             left = f", {duration((now - begin) / done * (total - done))} left" if done and total > done else ""
-            print(f"{what}: {done}/{total or '?'}{left}  {note}".rstrip(), file=sys.stderr, flush=True)
+            _say(f"{what}: {done}/{total or '?'}{left}  {note}".rstrip())
 
     return update
 
