@@ -52,14 +52,19 @@ def _bar(what: str) -> Iterator[Update]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None, note="")
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what, total=None, note="")
 
-        def update(done: int, total: int, note: str = "") -> None:
-            with suppress(OSError):
-                bar.update(task, completed=done, total=total or None, note=note)
+    def update(done: int, total: int, note: str = "") -> None:
+        with suppress(OSError):
+            bar.update(task, completed=done, total=total or None, note=note)
 
+    bar.start()
+    try:
         yield update
+    finally:
+        with suppress(OSError):  # the terminal has gone
+            bar.stop()
 
 
 def _lines(what: str, every: float = 10.0) -> Update:
