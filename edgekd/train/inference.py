@@ -96,8 +96,10 @@ def mean_probabilities(model: Network, look: Callable[[Size], Tensor], size: Siz
         for rows, columns in windows(size, (view.shape[-2], view.shape[-1]), inference, device):
             share = torch.outer(rows.share, columns.share) / (len(inference.scales) * len(turns))
             for turned in turns:
-                vote = _probabilities(model, view[..., rows.view, columns.view], rows.positions, columns.positions, turned)
-                total[..., rows.canvas, columns.canvas].add_(vote.mul_(share))
+                seen = view[..., rows.view, columns.view]
+                total[..., rows.canvas, columns.canvas].add_(
+                    _probabilities(model, seen, rows.positions, columns.positions, turned).mul_(share)  # unnamed, so gone before the next
+                )
     return total
 
 
@@ -136,4 +138,6 @@ def _probabilities(model: Network, x: Tensor, rows: Tensor, columns: Tensor, tur
     logits = model(x.flip(-1)).logits.flip(-1) if turned else model(x).logits
     y, x_ = (2 * positions / (length - 1) - 1 for positions, length in zip((rows, columns), x.shape[-2:], strict=True))
     grid = torch.stack([x_.expand(len(y), -1), y[:, None].expand(-1, len(x_))], -1)
-    return F.grid_sample(logits.float(), grid[None], padding_mode="border", align_corners=True).softmax(1)
+    votes = F.grid_sample(logits.float(), grid[None], padding_mode="border", align_corners=True)
+    votes.sub_(votes.amax(1, keepdim=True)).exp_()  # softmax in place: a second buffer is 160 MB of a Cityscapes image
+    return votes.div_(votes.sum(1, keepdim=True))

@@ -20,6 +20,7 @@ from edgekd.data import open_split
 from edgekd.loading import merge, validate
 from edgekd.models import load_network
 from edgekd.runs import Run
+from edgekd.train.interrupt import asked_to_end
 from edgekd.train.loop import Trainer
 from edgekd.train.schedule import lr_factor
 from edgekd_runtime.errors import EdgeKDError, UsageError
@@ -370,3 +371,17 @@ def test_distil_trains_the_teacher_first_and_then_reuses_it(tmp_path, tiny, caps
     assert "Reusing the teacher" in capsys.readouterr().err
     with pytest.raises(UsageError, match="another recipe"):
         pipeline.distill(with_train(lad, lr=0.5), tmp_path / "student3")
+
+
+def test_a_signal_is_acknowledged_without_the_streams_locks(monkeypatch, capfd):
+    """A live progress bar stands in for stderr, and what the signal interrupted may hold its locks."""
+
+    class Locked:
+        def write(self, text):
+            raise AssertionError("this would wait for ever")
+
+    with asked_to_end() as asked:
+        monkeypatch.setattr(sys, "stderr", Locked())
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.undo()
+    assert asked.is_set() and "Finishing this step" in capfd.readouterr().err
