@@ -33,6 +33,20 @@ def blocks(seed: int, classes: int, size: tuple[int, int] = (48, 64), cell: int 
     return np.kron(grid, np.ones((cell, cell), int))
 
 
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """``module:function`` of a module in the working folder that leaves a mark when it is imported; nothing is trusted."""
+    from edgekd_runtime import trust
+
+    monkeypatch.delenv(trust.SWITCH)
+    monkeypatch.setattr(trust, "_named", set())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"stranger_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef build(*classes, **more): return 7\n")
+    return f"{name}:build"
+
+
 @pytest.fixture(autouse=True)
 def _tf32_as_before():
     """A command that switches TF32 off does so for its process, which here goes on to other tests."""

@@ -6,22 +6,14 @@ import torch
 from edgekd.config import ModelRecipe
 from edgekd.data.streetscape.classes import CLASSES
 from edgekd.models import NetworkFile, save_network
-from edgekd_runtime import trust
 
 
 @pytest.fixture
-def run(tmp_path, tiny_file, monkeypatch):
-    """A run as it comes from somebody else, in a folder with a module that leaves a mark when it is imported."""
-    monkeypatch.delenv(trust.SWITCH)
-    monkeypatch.setattr(trust, "_named", set())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    name = f"stranger_{tmp_path.name}"
-    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef build(num_classes): return 7\n")
+def run(stranger, tmp_path, tiny_file):
+    """A run as it comes from somebody else, whose network is the stranger's."""
     (tmp_path / "run").mkdir()
-    (tmp_path / "run/recipe.yaml").write_text(tiny_file.read_text().replace("lraspp-mobilenetv3_small_050", f"{name}:build"))
-    about = NetworkFile(ModelRecipe(name=f"{name}:build"), CLASSES, 3, 0.5)
-    save_network(tmp_path / "run/best.safetensors", {"w": torch.zeros(1)}, about)
+    (tmp_path / "run/recipe.yaml").write_text(tiny_file.read_text().replace("lraspp-mobilenetv3_small_050", stranger))
+    save_network(tmp_path / "run/best.safetensors", {"w": torch.zeros(1)}, NetworkFile(ModelRecipe(name=stranger), CLASSES, 3, 0.5))
     return tmp_path / "run"
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from edgekd import report
 from edgekd.report import rows
 from edgekd_runtime.accuracy import Accuracy
-from edgekd_runtime.artifact import Artifact
 from edgekd_runtime.classes import ClassSet, default_palette
 from edgekd_runtime.latency import Latency, Timing
 from edgekd_runtime.measurement import Measurement, read_measurements
+from tests.report.realistic import artifact
 
 NAMES = ("sky", "building", "road", "pavement", "vegetation", "car", "pedestrian", "pole", "sign")
 CLASSES = ClassSet(NAMES, default_palette(len(NAMES)))
@@ -20,27 +20,13 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 def measurement(method, p50, miou, name=None, model="lraspp-mobilenetv3_large_100", precision="fp32", backend="onnxruntime-cpu"):
     iou = tuple(np.clip(miou + np.linspace(-0.1, 0.1, len(NAMES)), 0, 1)) if miou is not None else ()
-    artifact = Artifact(
-        name=name or f"student {method}",
-        model=model,
-        method=method,
-        size=(360, 480),
-        output="classes",
-        precision=precision,
-        classes=CLASSES,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        opset=18,
-        sha256="ab12" * 16,
-        source_sha256="cd34" * 16,
-        parity={"images": 8, "pixel_agreement": 0.99987, "logit_error": 1e-6, "backend": "onnxruntime"},
-    )
+    facts = {"name": name or f"student {method}", "size": (360, 480), "classes": CLASSES, "sha256": "ab12" * 16}
     latency = {
         stage: Latency(value * 0.9, value, value, value * 1.1, value * 1.2, value * 1.5, value * 2, 100, 1000 / value)
         for stage, value in (("network", p50), ("end_to_end", p50 + 1))
     }
     return Measurement(
-        artifact=artifact,
+        artifact=artifact(model, method, precision, source_sha256="cd34" * 16, **facts),
         path=f"runs/{method}/model.onnx",
         size_bytes=13_200_000,
         backend=backend,

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from itertools import cycle, islice, product
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def _measurement(
         else {}
     )
     return Measurement(
-        artifact=_artifact(name, method, precision),
+        artifact=artifact(name, method, precision),
         path=f"runs/{name}/{method}/export/{precision}/model.{'engine' if backend == 'tensorrt' else 'onnx'}",
         size_bytes=int(4e6 * cost * faster),
         backend=backend,
@@ -94,22 +95,21 @@ def _measurement(
     )
 
 
-def _artifact(model: str, method: str, precision: str) -> Artifact:
-    return Artifact(
-        name=f"{model} {method} {precision}",
-        model=model,
-        method=method,
-        size=(512, 1024),
-        output="classes",
-        precision=precision,
-        classes=CLASSES,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        opset=18,
-        sha256=_digest(model, method, precision),
-        source_sha256=_digest(model, method),
-        parity={"images": 8, "pixel_agreement": 0.99987, "logit_error": 1e-6, "backend": "onnxruntime"},
-    )
+def artifact(model: str, method: str, precision: str, **facts: Any) -> Artifact:
+    """What an exported file's sidecar says, with these facts of its own."""
+    made = {
+        "name": f"{model} {method} {precision}",
+        "size": (512, 1024),
+        "output": "classes",
+        "classes": CLASSES,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "opset": 18,
+        "sha256": _digest(model, method, precision),
+        "source_sha256": _digest(model, method),
+        "parity": {"images": 8, "pixel_agreement": 0.99987, "logit_error": 1e-6, "backend": "onnxruntime"},
+    }
+    return Artifact(model=model, method=method, precision=precision, **{**made, **facts})
 
 
 def _digest(*words: str) -> str:

@@ -11,18 +11,6 @@ from edgekd_runtime.errors import EdgeKDError, UsageError
 from edgekd_runtime.plugins import load_reference
 
 
-@pytest.fixture
-def stranger(tmp_path, monkeypatch):
-    """A module in the working folder that tells when it runs; nothing is trusted."""
-    monkeypatch.delenv(trust.SWITCH)
-    monkeypatch.setattr(trust, "_named", set())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    name = f"stranger_{tmp_path.name}"
-    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('ran').touch()\ndef build(): return 7\n")
-    return f"{name}:build"
-
-
 def test_what_only_a_file_names_is_not_even_imported(stranger, tmp_path):
     for name in (stranger, "torch.hub:load", "numpy:load", "click.utils:os.system"):
         with pytest.raises(UsageError, match="edgekd --trust VERB"):
