@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import json_option, next_command, print_json
 from edgekd.export.precision import LOWER, TARGETS, Wanted
 from edgekd_runtime.errors import UsageError
@@ -27,7 +28,13 @@ root_option = click.option("--data-root", help="Folder of the data set, if it ha
 @click.argument("run", type=click.Path(path_type=Path))
 @images_option
 @seed_option
-@click.option("--method", default="percentile", show_default=True, help="INT8 calibration method: minmax, percentile, entropy or mse.")
+@click.option(
+    "--method",
+    default="percentile",
+    show_default=True,
+    shell_complete=complete.calibrations,
+    help="INT8 calibration method: minmax, percentile, entropy or mse.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; RUN/export/calibration.json by default.")
 @root_option
 def make(run: Path, images: int, seed: int, method: str, out: Path | None, data_root: str | None) -> None:

@@ -37,6 +37,13 @@ def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return _offer([*names.networks, *(f"{head}-" for head in names.heads)], incomplete)
 
 
+def calibrations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Calibration methods of INT8."""
+    from edgekd_calib.ranges import METHODS
+
+    return _offer(METHODS, incomplete)
+
+
 def sources(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Runs and files, for a teacher is usually one."""
     return [CompletionItem(incomplete, type="file")]

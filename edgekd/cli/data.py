@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import json_option, layout_option, layout_options_from, print_json
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
@@ -33,7 +34,9 @@ def layouts(as_json: bool) -> None:
 @click.option("--split", help="Data split; train by default, and with --recipe its training and validation split.")
 @layout_option
 @click.option(
-    "--recipe", help="Shipped recipe, YAML file or run folder instead of LAYOUT: its splits, and its unlabelled images and videos."
+    "--recipe",
+    shell_complete=complete.recipes,
+    help="Shipped recipe, YAML file or run folder instead of LAYOUT: its splits, and its unlabelled images and videos.",
 )
 @click.option("--data-root", help="Folder of the recipe's data set.")
 @json_option

@@ -6,6 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from edgekd.cli import complete
 from edgekd.cli.options import Number, json_option, next_command, option_group, print_json, size_option
 from edgekd.export.precision import PRECISIONS, TARGETS
 from edgekd_runtime.errors import UsageError
@@ -81,7 +82,11 @@ precision_options = option_group(
         "--calib-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed for the choice of calibration images."
     ),
     click.option(
-        "--calib-method", default="percentile", show_default=True, help="INT8 calibration method: minmax, percentile, entropy or mse."
+        "--calib-method",
+        default="percentile",
+        show_default=True,
+        shell_complete=complete.calibrations,
+        help="INT8 calibration method: minmax, percentile, entropy or mse.",
     ),
     click.option(
         "--calib-table", type=click.Path(path_type=Path), help="Calibration table from `edgekd calib make` to use instead of calibrating."

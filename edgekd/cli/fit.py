@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekd.cli import complete
 from edgekd.cli.options import Number, json_option, next_command, print_json
 from edgekd.export.precision import PRECISIONS
 from edgekd_runtime.errors import GateError, UsageError
@@ -23,9 +24,14 @@ _SIZE, _CLASSES = "512x1024", 19
     "named",
     multiple=True,
     metavar="NAME[,KEY=VALUE]…",
+    shell_complete=complete.models,
     help="A student, with output_stride, head_channels or imgsz if need be. May be repeated; 12 from light to heavy by default.",
 )
-@click.option("--recipe", help="Take input size, classes and one more candidate from a shipped recipe, a YAML file, or a run folder.")
+@click.option(
+    "--recipe",
+    shell_complete=complete.recipes,
+    help="Take input size, classes and one more candidate from a shipped recipe, a YAML file, or a run folder.",
+)
 @click.option("--data-root", help="Folder of the recipe's data set, whose classes are counted.")
 @click.option("--imgsz", metavar="HxW[,HxW]", help=f"Network input; every candidate at each. The recipe's, or {_SIZE}.")
 @click.option("--num-classes", type=click.IntRange(1, 255), help=f"Classes; those of the recipe's data, or {_CLASSES}.")

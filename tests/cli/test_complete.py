@@ -2,6 +2,7 @@
 
 import json
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 
@@ -20,6 +21,7 @@ def offered(words, incomplete):
         (["distill", "--method"], "fakd", [name for name in METHODS if name.startswith("fakd")]),
         (["recipes", "--method"], "rdd", ["rdd"]),
         (["train", "--recipe"], "cam", [name for name in shipped_recipes() if name.startswith("cam")] + ["cam"]),
+        (["calib", "make", "--method"], "m", ["minmax", "mse"]),
         (["recipes"], "quick", ["quickstart", "quick"]),
         (["distill", "--student"], "pidnet", ["pidnet-s"]),
         (["distill", "--student"], "lras", ["lraspp-"]),
@@ -32,6 +34,24 @@ def offered(words, incomplete):
 def test_names_are_offered(words, incomplete, wanted):
     found = offered(words, incomplete)
     assert set(wanted) <= set(found) and all(name.startswith(incomplete) for name in found) and bool(found) == bool(wanted)
+
+
+def options(command, path=()):
+    """Of every verb, and of the verbs below it."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from options(command.get_command(context, name), (*path, name))
+    else:
+        yield from ((path, option) for option in command.params if isinstance(option, click.Option))
+
+
+def test_every_option_of_these_names_completes():
+    completed = {"--recipe", "--method", "--student", "--teacher", "--candidate", "--calib-method"}
+    found = [(path, option) for path, option in options(main) if completed & set(option.opts)]
+    assert len(found) > 8
+    for path, option in found:
+        assert option._custom_shell_complete is not None, f"{' '.join(path)} {option.opts[0]}"
 
 
 def test_they_are_kept_until_a_version_changes_and_made_again_where_the_file_is_damaged(cache, monkeypatch):
