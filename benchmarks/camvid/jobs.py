@@ -118,9 +118,33 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-FEW_TEACHERS = tuple(
-    Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
-    for labels in (12, 46, 92)
+def _strong(name: str, title: str, *options: str) -> Row:
+    """CWD on 46 labels and 900 steps under the better teacher."""
+    shared = ("--method", "cwd", "--set", "data.labelled=46", "--steps", "900", *_PYRAMID)
+    return Row(
+        f"cwd-46-900{name}-strong", f"46 labels, 900 steps, the better teacher: CWD{title}", (*shared, *options), "teacher-46-strong", 3
+    )
+
+
+_PYRAMID = ("--set", "teacher.model.name=fpn-tf_efficientnet_lite2", "--set", "teacher.model.head_channels=128")
+_LONGER = ("--set", "teacher.steps=1200", "--set", "train.ema=0.99", "--set", "data.color=0.3", "--set", "data.rare=0.25")
+_FRAMES = ("--unlabelled", "{root}/train")
+FEW_TEACHERS = (
+    *(
+        Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
+        for labels in (12, 46, 92)
+    ),
+    Row(
+        "teacher-46-strong",
+        "better teacher on 46 labels: pyramid head, 1,200 steps, EMA, colour, rare-class crops",
+        ("--part", "teacher", "--set", "data.labelled=46", *_PYRAMID, *_LONGER),
+    ),
 )
-FEW_LABELS = _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
+STRONG = (
+    _strong("", " on those images"),
+    _strong("-frames", " and the other images unlabelled", *_FRAMES),
+    _strong("-most", " and the other images unlabelled, seven of eight", *_FRAMES, "--set", "data.unlabelled_share=0.875"),
+    _strong("-pseudo", " and the other images unlabelled, with their pseudo-labels' cross entropy", *_FRAMES, "--set", "task.pseudo=1"),
+)
+FEW_LABELS = STRONG + _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
 """Labels on a part of the 367 training images, evenly spread, for teacher and student alike: a table of their own."""
