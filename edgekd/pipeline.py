@@ -266,7 +266,7 @@ def difficulty_pictures(run: Path, count: int) -> list[Path]:
     teacher = load_teacher(recipe, layout.classes)
     if teacher.classes is not None and not teacher.classes.complete:
         raise UsageError(
-            f"{run}: difficulty maps ask the teacher about each label, and its teacher.classes leaves some classes without one."
+            f"{run}: difficulty maps compare every label with the teacher, but teacher.classes gives some classes none of its own."
         )
     teacher.to(best_device(), torch.contiguous_format)
     with progress("difficulty maps") as update:

@@ -64,7 +64,7 @@ class Plan:
         for name in self.backends:
             if backend_named(name).reads != ".onnx":
                 known = [one for one, backend in BACKENDS.items() if backend.reads == ".onnx"]
-                raise UsageError(f"{name} runs no ONNX files, which candidates are written as; use {' or '.join(known)}.")
+                raise UsageError(f"{name} can't run ONNX files, the format that candidates are exported to; use {' or '.join(known)}.")
             BACKENDS[name].version()
         usable = {name: version for name, (works, version) in usable_backends().items() if works}
         if not any(BACKENDS[name].reads == ".onnx" for name in usable):
