@@ -68,15 +68,17 @@ def _bar(what: str) -> Iterator[Update]:
 
 
 def _lines(what: str, every: float = 10.0) -> Update:
-    begin = time.monotonic()
-    last = begin
+    begin = last = time.monotonic()
+    first: tuple[int, float] | None = None
 
     def update(done: int, total: int, note: str = "") -> None:
-        nonlocal last
+        nonlocal first, last
         now = time.monotonic()
+        first = first or (done, now)  # what is resumed was done before
         if now - last >= every or (done == total and now - begin > 2):
             last = now
-            left = f", {duration((now - begin) / done * (total - done))} left" if done and total > done else ""
+            here, seconds = done - first[0], now - first[1]
+            left = f", {duration(seconds / here * (total - done))} left" if here and total > done else ""
             _say(f"{what}: {done}/{total or '?'}{left}  {note}".rstrip())
 
     return update
