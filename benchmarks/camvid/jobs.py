@@ -11,7 +11,8 @@ class Row:
     Attributes:
         name: Of its run folders and files.
         title: In the table.
-        options: Of `edgekd train`, or of `edgekd distill` where a teacher is named; ``{root}`` stands for the data's folder.
+        options: Of `edgekd train`, or of `edgekd distill` where a teacher is named; ``{root}`` stands for the data's folder, ``{runs}``
+            for that of the runs.
         teacher: Row whose seed-0 run is the teacher; None trains without one.
         seeds: How many.
     """
@@ -62,10 +63,16 @@ class Job:
         verb = ["distill", "--teacher", str(self.out / f"{self.row.teacher}-seed0")] if self.row.teacher else ["train"]
         places = ["--data-root", data.root, "--weights", data.weights, "--set", f"teacher.model.weights={data.teacher_weights}"]
         shared = ["--recipe", str(self.recipe), "--seed", str(self.seed), *places]
-        return [*verb, *shared, *(option.format(root=data.root) for option in self.row.options), "--out", str(self.folder)]
+        return [*verb, *shared, *(option.format(root=data.root, runs=self.out) for option in self.row.options), "--out", str(self.folder)]
 
 
 _DIFFICULTY = ("--set", "task.weighting=difficulty")
+_RELEASED = ("train.start={runs}/alone-seed0", "train.lr=0.00005", "teacher.label_weights=table", "task.auxiliary=0.02")
+_FRAMES = ("--unlabelled", "{root}/train")
+
+
+def _set(*settings: str) -> tuple[str, ...]:
+    return tuple(word for setting in settings for word in ("--set", setting))
 
 
 def _method(name: str, title: str, *options: str, teacher: str = "teacher", seeds: int = 3) -> Row:
@@ -77,6 +84,11 @@ TEACHERS = (
     Row("lad-teacher", "LAD teacher (privileged: is shown the label)", ("--label-assisted",)),
     Row(
         "lad-teacher-free", "LAD teacher without its consistency term (privileged)", ("--label-assisted", "--set", "teacher.consistency=0")
+    ),
+    Row(
+        "lad-teacher-late",
+        "LAD teacher, its consistency term in the second half (privileged)",
+        ("--label-assisted", "--set", "teacher.consistency_from=0.5"),
     ),
 )
 STUDENTS = (
@@ -94,11 +106,41 @@ STUDENTS = (
     _method("at", "AT"),
     _method("dsd", "DSD"),
     _method("fitnet", "FitNet"),
+    _method("dist", "DIST"),
+    _method("bpkd", "BPKD"),
+    _method("afdcd", "Af-DCD"),
     _method("lad", "LAD", teacher="lad-teacher"),
     _method("lad-free", "LAD, its teacher without the consistency term", "lad", teacher="lad-teacher-free"),
+    _method("lad-late", "LAD, its teacher's consistency term in the second half", "lad", teacher="lad-teacher-late"),
+    _method(
+        "lad-released",
+        "LAD as released: on from the student alone, a twentieth of the rate",
+        "lad",
+        *_set(*_RELEASED),
+        teacher="lad-teacher-late",
+    ),
     _method("all", "LAD + RDD + FAKD-CWD", teacher="lad-teacher"),
+    _method("all-late", "LAD + RDD + FAKD-CWD, the teacher's consistency term in the second half", "all", teacher="lad-teacher-late"),
 )
+
+
+def _option(name: str, title: str, *settings: str) -> Row:
+    return Row(f"alone-{name}", f"student alone, {title}", _set(*settings), seeds=2)
+
+
+OPTIONS = (
+    _option("median", "class weights by median frequency", "task.class_weights=median-frequency"),
+    _option("effective", "class weights by effective number", "task.class_weights=effective-number"),
+    _option("rare", "a quarter of the crops drawn for rare classes", "data.rare=0.25"),
+    _option("ohem", "OHEM", "task.weighting=ohem"),
+    _option("dice", "dice loss beside it", "task.dice=1"),
+    _option("color", "colour jitter", "data.color=0.3"),
+    _option("blur", "half of the crops blurred", "data.blur=0.5"),
+    _option("ema", "EMA of the weights", "train.ema=0.99"),
+)
+"""What a recipe can do for rare classes without a teacher, and other options of a training, one at a time."""
 STUDIES = (
+    Row("alone-double", "student alone, 3,000 steps", ("--set", "train.steps=3000")),
     Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),
     _method("cwd-long", "CWD, as many steps as the teachers", "cwd", "--set", "train.steps=900", seeds=1),
     _method("all-free", "LAD + RDD + FAKD-CWD, the teacher without the consistency term", "all", teacher="lad-teacher-free"),
@@ -112,7 +154,7 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
     given = ("--set", f"data.labelled={labels}", "--steps", str(steps))
     rows = [Row(f"alone-{name}", f"{title}: student alone", given, seeds=3)]
     for method, words in (("cwd", "CWD"), ("fakd-cwd", "FAKD-CWD")):
-        for suffix, more, images in (("", (), ""), ("-frames", ("--unlabelled", "{root}/train"), " and the other images unlabelled")):
+        for suffix, more, images in (("", (), ""), ("-frames", _FRAMES, " and the other images unlabelled")):
             options = ("--method", method, *given, *more)
             rows.append(Row(f"{method}-{name}{suffix}", f"{title}: {words}{images}", options, f"teacher-{labels}", 3))
     return tuple(rows)
@@ -128,7 +170,6 @@ def _strong(name: str, title: str, *options: str) -> Row:
 
 _PYRAMID = ("--set", "teacher.model.name=fpn-tf_efficientnet_lite2", "--set", "teacher.model.head_channels=128")
 _LONGER = ("--set", "teacher.steps=1200", "--set", "train.ema=0.99", "--set", "data.color=0.3", "--set", "data.rare=0.25")
-_FRAMES = ("--unlabelled", "{root}/train")
 FEW_TEACHERS = (
     *(
         Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))

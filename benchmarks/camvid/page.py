@@ -1,6 +1,6 @@
-"""Tables and drawings of the recorded CamVid results: ``RESULTS.md``, ``gains.svg`` and ``curves.svg`` beside this file.
+"""Tables and drawings of the recorded CamVid results beside the recipe: ``cpu.md``, ``cpu-gains.svg``, ``cpu-curves.svg`` of ``cpu.yaml``.
 
-python benchmarks/camvid/page.py [cpu] [--runs runs/camvid-cpu --root CAMVID]
+python benchmarks/camvid/page.py [cpu|long] [--runs runs/camvid-cpu --root CAMVID]
 
 With ``--runs`` (where `run.py` left its runs) it also writes ``RUNS/report.html``, the page with pictures; that one shows CamVid images and
 stays out of the repository.
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from jobs import FEW_LABELS, FEW_TEACHERS, STUDENTS, STUDIES, TEACHERS, Row
+from jobs import FEW_LABELS, FEW_TEACHERS, OPTIONS, STUDENTS, STUDIES, TEACHERS, Row
 from matplotlib import pyplot as plt
 
 from edgekd.report import palette
@@ -66,7 +66,7 @@ def main_table(runs: Runs, rows: list[Row]) -> list[str]:
     cost = mean(one["cpu_seconds"] for one in runs[BASELINE].values())
     for row in rows:
         mine = runs[row.name]
-        student = row in STUDENTS and row.name != BASELINE
+        student = row in STUDENTS + OPTIONS and row.name != BASELINE
         gained = gains(runs, row.name) if student else []
         times = f"{mean(one['cpu_seconds'] for one in mine.values()) / cost:.2f}"
         each = ", ".join(f"{gain:+.2f}" for gain in gained)
@@ -171,28 +171,32 @@ def few_labels_table(runs: Runs, rows: list[Row]) -> list[str]:
 
 
 def write_page(runs: Runs, results: Path) -> None:
-    """``RESULTS.md`` and the two drawings."""
+    """The page and its two drawings, named as the folder of results is."""
+    scale = results.name
     students = [row for row in STUDENTS if row.name in runs]
     rows = [row for row in TEACHERS if row.name in runs] + students
     parts = [
         "# CamVid: what each method gains, and what it costs",
         how(runs),
-        "![gains](gains.svg)",
+        f"![gains]({scale}-gains.svg)",
         *_section("Accuracy", main_table(runs, rows)),
     ]
     deployed = results / "deployed.json"
     if deployed.is_file():
         title = "The exported files, seed 0: mIoU · latency of the network (median) · size"
         parts += _section(title, deployed_table(read_json(deployed), students))
-    if studies := [row for row in STUDIES if row.name in runs]:
+    options, studies = ([row for row in group if row.name in runs] for group in (OPTIONS, STUDIES))
+    if options:
+        parts += _section("Options of the training, one at a time", main_table(runs, options))
+    if studies:
         parts += _section("Looked into", main_table(runs, studies))
     if few := [row for row in FEW_TEACHERS + FEW_LABELS if row.name in runs]:
         parts += _section("Few labels", few_labels_table(runs, few))
-    parts += _section("IoU by class, %", class_table(runs, rows + studies))
-    parts += ["## Curves", "![curves](curves.svg)"]
-    write_text(HERE / "RESULTS.md", "\n\n".join(parts) + "\n")
-    draw_gains(runs, students, HERE / "gains.svg")
-    draw_curves(runs, students, HERE / "curves.svg")
+    parts += _section("IoU by class, %", class_table(runs, rows + options + studies))
+    parts += ["## Curves", f"![curves]({scale}-curves.svg)"]
+    write_text(HERE / f"{scale}.md", "\n\n".join(parts) + "\n")
+    draw_gains(runs, students, HERE / f"{scale}-gains.svg")
+    draw_curves(runs, students, HERE / f"{scale}-curves.svg")
 
 
 def _section(title: str, table: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import timm
 import torch
-from jobs import FEW_LABELS, FEW_TEACHERS, STUDENTS, STUDIES, TEACHERS, Data, Job
+from jobs import FEW_LABELS, FEW_TEACHERS, OPTIONS, STUDENTS, STUDIES, TEACHERS, Data, Job
 
 from edgekd.loading import load_recipe
 from edgekd.runs import Run
@@ -90,7 +90,7 @@ def done(job: Job, results: Path) -> bool:
     """Whether its result is recorded for this recipe and, of seed 0, its run is there to be exported."""
     file = results / f"{job.name}.json"
     recorded = file.is_file() and read_json(file)["digest"] == digest(job)
-    return recorded and (job.seed > 0 or job.row in STUDIES + FEW_LABELS or (job.folder / "spent.json").is_file())
+    return recorded and (job.seed > 0 or job.row in OPTIONS + STUDIES + FEW_LABELS or (job.folder / "spent.json").is_file())
 
 
 def record(job: Job, data: Data, results: Path) -> None:
@@ -157,7 +157,8 @@ def main() -> None:
     parser.add_argument("--teacher-weights", default="timm", help="of the teacher's backbone")
     parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
-    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + STUDIES), help="students and studies to run, by name")
+    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + OPTIONS + STUDIES), help="rows to run, by name")
+    parser.add_argument("--seeds", type=int, default=3, help="at most so many of each row")
     parser.add_argument("--few-labels", action="store_true", help="run the rows with few labels instead")
     parser.add_argument("--train-only", action="store_true", help="leave the exported files for later, e.g. with rows divided over cores")
     arguments = parser.parse_args()
@@ -165,10 +166,11 @@ def main() -> None:
     results = HERE / "results" / arguments.recipe.stem
     data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
     wanted = [row.name for row in FEW_LABELS] if arguments.few_labels else arguments.rows.split(",")
-    rows = [row for row in STUDENTS + STUDIES + FEW_LABELS if row.name in wanted]
+    known = STUDENTS + OPTIONS + STUDIES + FEW_LABELS
+    rows = [row for row in known if row.name in wanted]
     if len(rows) < len(wanted):
-        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in STUDENTS + STUDIES + FEW_LABELS)}")
-    seeds = max(row.seeds for row in rows)
+        parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in known)}")
+    seeds = min(arguments.seeds, max(row.seeds for row in rows))
     jobs = [Job(row, seed, arguments.recipe, out) for seed in range(seeds) for row in rows if seed < row.seeds]
     teachers = [Job(row, 0, arguments.recipe, out) for row in TEACHERS + FEW_TEACHERS if row.name in {one.teacher for one in rows}]
     for job in teachers + jobs:

@@ -10,6 +10,7 @@ import pytest
 
 HERE = Path(__file__).parents[2] / "benchmarks" / "camvid"
 DATA = ("CAMVID", "student.pth", "teacher.pth")
+SCALES = sorted(folder.name for folder in (HERE / "results").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,13 @@ def scripts():
         del sys.modules[name]
 
 
-def jobs(scripts, out: Path):
-    rows = [row for group in ("TEACHERS", "STUDENTS", "STUDIES", "FEW_TEACHERS", "FEW_LABELS") for row in getattr(scripts["jobs"], group)]
-    return [scripts["jobs"].Job(row, seed, HERE / "cpu.yaml", out) for row in rows for seed in range(row.seeds)]
+def jobs(scripts, out: Path, scale="cpu"):
+    rows = [
+        row
+        for group in ("TEACHERS", "STUDENTS", "OPTIONS", "STUDIES", "FEW_TEACHERS", "FEW_LABELS")
+        for row in getattr(scripts["jobs"], group)
+    ]
+    return [scripts["jobs"].Job(row, seed, HERE / f"{scale}.yaml", out) for row in rows for seed in range(row.seeds)]
 
 
 def test_every_job_is_a_command_that_the_project_understands(scripts, tmp_path, monkeypatch):
@@ -42,9 +47,10 @@ def test_every_job_is_a_command_that_the_project_understands(scripts, tmp_path, 
     assert len({recipe.model_copy(update={"teacher": None}).model_dump_json() for recipe in students}) > 20
 
 
-def test_what_is_recorded_is_of_the_recipe_that_ships(scripts):
-    known = {job.name: scripts["run"].digest(job) for job in jobs(scripts, Path("runs"))}
-    recorded = {file.stem: scripts["run"].read_json(file) for file in (HERE / "results" / "cpu").glob("*-seed*.json")}
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_is_recorded_is_of_the_recipe_that_ships(scale, scripts):
+    known = {job.name: scripts["run"].digest(job) for job in jobs(scripts, Path("runs"), scale)}
+    recorded = {file.stem: scripts["run"].read_json(file) for file in (HERE / "results" / scale).glob("*-seed*.json")}
     assert {"alone-seed0", "teacher-seed0"} <= set(recorded)
     assert {name: one["digest"] for name, one in recorded.items()} == {name: known[name] for name in recorded}
 
@@ -67,13 +73,14 @@ def test_what_is_done_and_what_is_run_again(scripts, tmp_path, monkeypatch):
     assert not run.done(scripts["jobs"].Job(row, 1, other, tmp_path), tmp_path)
 
 
-def test_the_page_is_what_the_records_give(scripts, tmp_path, monkeypatch):
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_page_is_what_the_records_give(scale, scripts, tmp_path, monkeypatch):
     page = scripts["page"]
     monkeypatch.setattr(page, "HERE", tmp_path)
-    page.write_page(page.read_runs(HERE / "results" / "cpu"), HERE / "results" / "cpu")
-    assert (tmp_path / "RESULTS.md").read_text() == (HERE / "RESULTS.md").read_text()
-    for name in ("gains.svg", "curves.svg"):
-        drawing = (tmp_path / name).read_text()
+    page.write_page(page.read_runs(HERE / "results" / scale), HERE / "results" / scale)
+    assert (tmp_path / f"{scale}.md").read_text() == (HERE / f"{scale}.md").read_text()
+    for name in ("gains", "curves"):
+        drawing = (tmp_path / f"{scale}-{name}.svg").read_text()
         assert len(drawing) > 5000
         _, rules, drawn = re.split("<style>@media screen and|</style><defs>", drawing)
         used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawn))
