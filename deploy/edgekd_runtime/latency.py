@@ -142,6 +142,7 @@ class Timing:
     """How long to measure: warm-up, then at least `seconds` and `iterations` of each call, in `rounds` interleaved rounds.
 
     Each turn begins with `settle_s` that are not counted: the library that ran before may still spin its threads, and caches are cold.
+    Neither that nor the warm-up lasts longer than what is measured.
     """
 
     warmup_s: float = 0.2
@@ -164,6 +165,7 @@ def measure(
     Returns:
         For each call a turn a round; or what it raised, after which it was called no more.
     """
+    seconds, iterations = timing.seconds / timing.rounds, -(-timing.iterations // timing.rounds)
     turns: list[list[Turn]] = [[] for _ in calls]
     failures: dict[int, Exception] = {}
     for turn in range(-1, timing.rounds):  # the first only warms up
@@ -171,10 +173,10 @@ def measure(
             if index not in failures:
                 try:
                     if turn < 0:
-                        _repeat(call, timing.warmup_s, 1)
+                        _repeat(call, min(timing.warmup_s, timing.seconds), 1)
                     else:
-                        _repeat(call, timing.settle_s, 1)
-                        turns[index].append(_repeat(call, timing.seconds / timing.rounds, -(-timing.iterations // timing.rounds)))
+                        _repeat(call, min(timing.settle_s, seconds), 1)
+                        turns[index].append(_repeat(call, seconds, iterations))
                 except Exception as error:  # each library has its own
                     failures[index] = error
             if progress is not None and turn >= 0:
