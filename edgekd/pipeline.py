@@ -44,40 +44,41 @@ from edgekd_runtime.classes import ClassSet
 from edgekd_runtime.errors import EdgeKDError, UsageError
 
 
-def _student(recipe: Recipe, classes: ClassSet, in_channels: int = 3) -> Network:
-    """What a part trains.
+def _student(recipe: Recipe, classes: ClassSet, resume: bool, in_channels: int = 3) -> Network:
+    """What a part trains; a resumed run has its own weights, so that those it began with may be gone.
 
     Raises:
         UsageError: If it can't be trained.
     """
-    network = build_network(recipe.student, len(classes), in_channels)
+    network = build_network(recipe.student, len(classes), in_channels, pretrained=not resume)
     if not network.trainable:
         raise UsageError(f"{network.name} is a compiled file, which can teach but not be trained; name the network as --student.")
     return network
 
 
-def _supervised(recipe: Recipe, classes: ClassSet) -> Objective:
-    return Supervised(_student(recipe, classes), recipe.task)
+def _supervised(recipe: Recipe, classes: ClassSet, resume: bool) -> Objective:
+    return Supervised(_student(recipe, classes, resume), recipe.task)
 
 
-def _label_assisted(recipe: Recipe, classes: ClassSet) -> Objective:
+def _label_assisted(recipe: Recipe, classes: ClassSet, resume: bool) -> Objective:
     teacher = recipe.teacher
-    network = _student(recipe, classes, in_channels=4)
+    network = _student(recipe, classes, resume, in_channels=4)
     scale_extra_inputs(network, teacher.label_start)
     noiser = LabelNoiser(len(classes), gain=label_gain(network.std))
     return LabelAssisted(network, recipe.task, noiser, teacher.consistency, teacher.consistency_from)
 
 
-def _distillation(recipe: Recipe, classes: ClassSet) -> Objective:
-    teacher = load_teacher(recipe, classes)
-    return Distillation(_student(recipe, classes), teacher, recipe.task, recipe.transfer, recipe.data.layout, recipe.teacher.confidence)
+def _distillation(recipe: Recipe, classes: ClassSet, resume: bool) -> Objective:
+    teacher, student = load_teacher(recipe, classes), _student(recipe, classes, resume)
+    return Distillation(student, teacher, recipe.task, recipe.transfer, recipe.data.layout, recipe.teacher.confidence)
 
 
-OBJECTIVES: dict[str, Callable[[Recipe, ClassSet], Objective]] = {
+OBJECTIVES: dict[str, Callable[[Recipe, ClassSet, bool], Objective]] = {
     "supervised": _supervised,
     "label-assisted": _label_assisted,
     "distillation": _distillation,
 }
+"""What a recipe's `objective` builds, from the recipe, the classes, and whether a run goes on."""
 
 
 def load_teacher(recipe: Recipe, classes: ClassSet) -> Teacher:
@@ -151,7 +152,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, overwrite: bool
     recipe = with_class_weights(recipe)
     fabric = launch(recipe.train)
     torch.manual_seed(recipe.train.seed)
-    objective = OBJECTIVES[recipe.objective](recipe, layouts[0].classes)
+    objective = OBJECTIVES[recipe.objective](recipe, layouts[0].classes, resume)
     _check_batch(recipe, objective.student, fabric.world_size)
     check_shares(recipe, fabric.world_size)
     check_frozen(recipe)

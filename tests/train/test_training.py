@@ -12,7 +12,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from edgekd import parts, pipeline
 from edgekd.config import Recipe
@@ -79,6 +81,20 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path, tiny, tiny
         return [{key: value for key, value in record.items() if key != "images_per_s"} for record in records]
 
     assert log("whole") == log("broken")
+
+
+def test_a_run_is_resumed_where_the_weights_that_it_began_with_are_gone(tmp_path, tiny):
+    weights = tmp_path / "imagenet.safetensors"
+    save_file(timm.create_model("resnet10t", num_classes=0).state_dict(), weights)
+    student = tiny.student.model_copy(update={"name": "fcn-resnet10t", "weights": str(weights)})
+    recipe = with_train(parts.student_part(tiny.model_copy(update={"student": student})), steps=2)
+    pipeline.train(recipe, tmp_path / "run")
+    longer = with_train(recipe, steps=3)
+    weights.unlink()
+    pipeline.train(longer, tmp_path / "run", resume=True)
+    assert state_of(tmp_path / "run")["step"] == 3
+    with pytest.raises(EdgeKDError, match=r"imagenet\.safetensors"):
+        pipeline.train(recipe, tmp_path / "other")
 
 
 def run_torchrun(*words):
@@ -159,7 +175,7 @@ def test_accumulated_parts_sum_to_the_batch(tmp_path, tiny):
     for accumulate in (1, 2):
         recipe = with_train(parts.student_part(fixed), accumulate=accumulate, steps=1, lr=0.1, weight_decay=0.0)
         torch.manual_seed(recipe.train.seed)
-        start = pipeline.OBJECTIVES["supervised"](recipe, open_split(recipe).classes).state_dict()
+        start = pipeline.OBJECTIVES["supervised"](recipe, open_split(recipe).classes, False).state_dict()
         pipeline.train(recipe, tmp_path / str(accumulate))
         end = state_of(tmp_path / str(accumulate))["objective"]
         steps.append(end["student.classifier.bias"] - start["student.classifier.bias"])
@@ -335,7 +351,7 @@ def test_what_a_compiled_teacher_cannot_do_is_said(teacher, speed, says, tmp_pat
     changed = {"teacher": {"source": str(tmp_path / "net.onnx"), **teacher}, "train": {"speed": speed}}
     recipe = validate(Recipe, merge(tiny.model_dump(mode="json", exclude={"teacher"}), changed), "test")
     with pytest.raises(UsageError, match=says):
-        pipeline.load_teacher(recipe, open_split(recipe).classes)
+        pipeline.load_teacher(recipe, open_split(recipe).classes, False)
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "best.safetensors"])
