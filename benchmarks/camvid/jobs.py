@@ -15,6 +15,7 @@ class Row:
             for that of the runs.
         teacher: Row whose seed-0 run is the teacher; None trains without one.
         seeds: How many.
+        without: Row of the same training without unlabelled images, which it is compared with.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Row:
     options: tuple[str, ...] = ()
     teacher: str | None = None
     seeds: int = 1
+    without: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,18 +156,17 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
     given = ("--set", f"data.labelled={labels}", "--steps", str(steps))
     rows = [Row(f"alone-{name}", f"{title}: student alone", given, seeds=3)]
     for method, words in (("cwd", "CWD"), ("fakd-cwd", "FAKD-CWD")):
-        for suffix, more, images in (("", (), ""), ("-frames", _FRAMES, " and the other images unlabelled")):
-            options = ("--method", method, *given, *more)
-            rows.append(Row(f"{method}-{name}{suffix}", f"{title}: {words}{images}", options, f"teacher-{labels}", 3))
+        options, teacher, plain = ("--method", method, *given), f"teacher-{labels}", f"{method}-{name}"
+        rows.append(Row(plain, f"{title}: {words}", options, teacher, 3))
+        rows.append(Row(f"{plain}-frames", f"{title}: {words} and the other images unlabelled", (*options, *_FRAMES), teacher, 3, plain))
     return tuple(rows)
 
 
-def _strong(name: str, title: str, *options: str) -> Row:
+def _strong(suffix: str, title: str, *options: str) -> Row:
     """CWD on 46 labels and 900 steps under the better teacher."""
-    shared = ("--method", "cwd", "--set", "data.labelled=46", "--steps", "900", *_PYRAMID)
-    return Row(
-        f"cwd-46-900{name}-strong", f"46 labels, 900 steps, the better teacher: CWD{title}", (*shared, *options), "teacher-46-strong", 3
-    )
+    shared, plain = ("--method", "cwd", "--set", "data.labelled=46", "--steps", "900", *_PYRAMID), "cwd-46-900-strong"
+    name, title = f"cwd-46-900{suffix}-strong", f"46 labels, 900 steps, the better teacher: CWD{title}"
+    return Row(name, title, (*shared, *options), "teacher-46-strong", 3, plain if suffix else None)
 
 
 _PYRAMID = ("--set", "teacher.model.name=fpn-tf_efficientnet_lite2", "--set", "teacher.model.head_channels=128")

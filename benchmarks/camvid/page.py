@@ -163,7 +163,7 @@ def few_labels_table(runs: Runs, rows: list[Row]) -> list[str]:
     """Accuracy, and the gain of unlabelled images over the same training without them."""
     lines = ["| | seeds | val mIoU | over the same without unlabelled images, same seeds | per-seed gain |", "|---|---:|---:|---:|---|"]
     for row in rows:
-        mine, without = runs[row.name], runs.get(row.name.removesuffix("-frames"), {}) if row.name.endswith("-frames") else {}
+        mine, without = runs[row.name], runs.get(row.without or "", {})
         gained = [100 * (one["miou"] - without[seed]["miou"]) for seed, one in mine.items() if seed in without]
         cells = [spread(gained, sign=True), ", ".join(f"{gain:+.2f}" for gain in gained)] if gained else ["–", "–"]
         lines.append(f"| {row.title} | {len(mine)} | {spread([100 * one['miou'] for one in mine.values()])} | {' | '.join(cells)} |")
