@@ -38,12 +38,14 @@ def batch():
     return image, labels
 
 
-@pytest.mark.parametrize(("method", "weighting"), [*((name, "plain") for name in TRANSFERS), ("cwd", "difficulty"), ("dsd", "difficulty")])
-def test_every_transfer_trains_all_but_the_teacher(method, weighting, batch):
-    """Widths, strides and heads of the two models differ."""
-    source = teacher()
+@pytest.mark.parametrize(("weighting", "label_assisted"), [("plain", False), ("difficulty", True)])
+@pytest.mark.parametrize("method", TRANSFERS)
+def test_every_transfer_trains_all_but_the_teacher(method, weighting, label_assisted, batch):
+    """Widths, strides and heads of the two models differ; also with RDD's weighting under LAD's teacher."""
+    source = teacher(in_channels=4) if label_assisted else teacher()
     options = {"width": 8} if method == "adversarial" else {}
-    objective = Distillation(student(), Teacher(source), TaskRecipe(weighting=weighting), [TransferRecipe(method=method, **options)])
+    frozen = Teacher(source, LabelNoiser(C) if label_assisted else None)
+    objective = Distillation(student(), frozen, TaskRecipe(weighting=weighting), [TransferRecipe(method=method, **options)])
     objective.train()
     for progress in (0.0, 0.5) if weighting == "difficulty" else (0.5,):
         parts = objective(*batch, progress)
