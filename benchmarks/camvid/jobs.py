@@ -71,6 +71,7 @@ class Job:
 _DIFFICULTY = ("--set", "task.weighting=difficulty")
 _RELEASED = ("train.start={runs}/alone-seed0", "train.lr=0.00005", "teacher.label_weights=table", "task.auxiliary=0.02")
 _FRAMES = ("--unlabelled", "{root}/train")
+_VIT = ("teacher.model={{name: fpn-vit_tiny_patch16_224, head_channels: 64, weights: null}}", "teacher.steps=300", "teacher.scale=1.25")
 
 
 def _set(*settings: str) -> tuple[str, ...]:
@@ -92,6 +93,7 @@ TEACHERS = (
         "LAD teacher, its consistency term in the second half (privileged)",
         ("--label-assisted", "--set", "teacher.consistency_from=0.5"),
     ),
+    Row("teacher-vit", "teacher, a vision transformer that nobody pretrained", ("--part", "teacher", *_set(*_VIT))),
 )
 STUDENTS = (
     Row("alone", "student alone", seeds=3),
@@ -142,6 +144,9 @@ OPTIONS = (
 )
 """What a recipe can do for rare classes without a teacher, and other options of a training, one at a time."""
 STUDIES = (
+    Row(
+        "dist-vit", "DIST from the transformer, which sees images 1.25 times as large", ("--method", "dist", *_set(*_VIT)), "teacher-vit", 1
+    ),
     Row("alone-double", "student alone, 3,000 steps", ("--set", "train.steps=3000")),
     Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),
     _method("cwd-long", "CWD, as many steps as the teachers", "cwd", "--set", "train.steps=900", seeds=1),
