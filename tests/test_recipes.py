@@ -1,10 +1,12 @@
 """Every shipped recipe resolves, builds at its own size, and trains two steps on made data of its own layout."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
 
-from edgekd.config import Recipe
+from edgekd.config import ModelRecipe, Recipe
 from edgekd.data import open_layout
 from edgekd.distill.methods import method_recipe
 from edgekd.distill.objective import Distillation
@@ -106,6 +108,12 @@ def test_student_and_teacher_build_at_the_recipes_own_size(name):
         assert logits.shape == (1, CLASSES[recipe.data.layout], -(-height // segmenter.stride), -(-width // segmenter.stride))
 
 
+@lru_cache(maxsize=2)
+def frozen(model, count):
+    """A teacher; many recipes have the same, and building a ResNet-101 takes as long as the two steps."""
+    return Teacher(build_network(ModelRecipe.model_validate_json(model), count))
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_two_steps(name, trees, tmp_path):
     family, _, row = name.partition("/")
@@ -115,7 +123,7 @@ def test_two_steps(name, trees, tmp_path):
     layouts = tuple(open_layout(data.layout, split, data.root) for split in (data.train, data.val))
     count = len(layouts[0].classes)
     assert (data.layout, count, len(layouts[0])) == (layout, CLASSES[layout], 4)
-    teacher = Teacher(build_network(recipe.teacher.model, count))
+    teacher = frozen(recipe.teacher.model.model_dump_json(), count)
     objective = Distillation(build_network(recipe.student, count), teacher, recipe.task, recipe.transfer, data.layout)
     before = objective.student.classifier.weight.detach().clone()
     run = Run(tmp_path)

@@ -1,11 +1,12 @@
 """The transfers by name. To add one: write its file and a line here."""
 
 from collections.abc import Sequence
+from functools import cache
 from inspect import signature
 from itertools import count
 from typing import Any, get_type_hints
 
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 
 from edgekd.config import Strict, TransferRecipe
 from edgekd.distill.adversarial import Adversarial
@@ -87,13 +88,20 @@ def transfer_names(recipes: Sequence[TransferRecipe]) -> list[str]:
     return [str(name) for name in names]
 
 
+class _Options(Strict):
+    """Strict, and without a search for docstrings through the source of every loaded module."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+@cache
 def _options_model(kind: type[Transfer]) -> type[Strict]:
     """The constructor's parameters as a strict model."""
     hints = get_type_hints(kind.__init__, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], parameter.default) for name, parameter in signature(kind).parameters.items() if name != "widths"
     }
-    return create_model(kind.__name__, __base__=Strict, **fields)
+    return create_model(kind.__name__, __base__=_Options, **fields)
 
 
 def build_transfer(recipe: TransferRecipe, widths: Widths) -> tuple[float, Transfer]:
