@@ -167,15 +167,30 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+_PYRAMID = ("teacher.model.name=fpn-tf_efficientnet_lite2", "teacher.model.head_channels=128")
+_BETTER = ("train.ema=0.99", "data.color=0.3", "data.rare=0.25")
+_FEW = ("--set", "data.labelled=46", "--steps", "900", *_set(*_PYRAMID))
+
+
 def _strong(suffix: str, title: str, *options: str) -> Row:
     """CWD on 46 labels and 900 steps under the better teacher."""
-    shared, plain = ("--method", "cwd", "--set", "data.labelled=46", "--steps", "900", *_PYRAMID), "cwd-46-900-strong"
+    plain = "cwd-46-900-strong"
     name, title = f"cwd-46-900{suffix}-strong", f"46 labels, 900 steps, the better teacher: CWD{title}"
-    return Row(name, title, (*shared, *options), "teacher-46-strong", 3, plain if suffix else None)
+    return Row(name, title, ("--method", "cwd", *_FEW, *options), "teacher-46-strong", 3, plain if suffix else None)
 
 
-_PYRAMID = ("--set", "teacher.model.name=fpn-tf_efficientnet_lite2", "--set", "teacher.model.head_channels=128")
-_LONGER = ("--set", "teacher.steps=1200", "--set", "train.ema=0.99", "--set", "data.color=0.3", "--set", "data.rare=0.25")
+def _better(method: str, title: str, *options: str) -> tuple[Row, ...]:
+    """The same with the teacher's augmentation and EMA for the student too; with unlabelled images and without."""
+    plain, given = f"{method}-46-900-better", ("--method", method, *_FEW, *_set(*_BETTER), *options)
+    words = f"46 labels, 900 steps, the better teacher, its augmentation and EMA: {title}"
+    return (
+        Row(plain, words, given, "teacher-46-strong", 3),
+        Row(
+            f"{method}-46-900-frames-better", f"{words} and the other images unlabelled", (*given, *_FRAMES), "teacher-46-strong", 3, plain
+        ),
+    )
+
+
 FEW_TEACHERS = (
     *(
         Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
@@ -184,7 +199,7 @@ FEW_TEACHERS = (
     Row(
         "teacher-46-strong",
         "better teacher on 46 labels: pyramid head, 1,200 steps, EMA, colour, rare-class crops",
-        ("--part", "teacher", "--set", "data.labelled=46", *_PYRAMID, *_LONGER),
+        ("--part", "teacher", "--set", "data.labelled=46", *_set(*_PYRAMID, "teacher.steps=1200", *_BETTER)),
     ),
 )
 STRONG = (
@@ -193,5 +208,19 @@ STRONG = (
     _strong("-most", " and the other images unlabelled, seven of eight", *_FRAMES, "--set", "data.unlabelled_share=0.875"),
     _strong("-pseudo", " and the other images unlabelled, with their pseudo-labels' cross entropy", *_FRAMES, "--set", "task.pseudo=1"),
 )
-FEW_LABELS = STRONG + _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
+BETTER = (
+    Row(
+        "alone-46-900-better",
+        "46 labels, 900 steps, the better teacher's augmentation and EMA: student alone",
+        ("--set", "data.labelled=46", "--steps", "900", *_set(*_BETTER)),
+        seeds=3,
+    ),
+    *_better("pd", "PD, cross entropy with pseudo-labels", "--set", "task.pseudo=1"),
+    *_better("cwd", "CWD"),
+    *_better("rdd", "RDD"),
+    *_better("dist", "DIST"),
+)
+FEW_LABELS = (
+    STRONG + BETTER + _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
+)
 """Labels on a part of the 367 training images, evenly spread, for teacher and student alike: a table of their own."""
