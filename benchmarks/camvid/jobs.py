@@ -160,37 +160,16 @@ def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:
     name, title = f"{labels}-{steps}", f"{labels} labels, {steps} steps"
     given = ("--set", f"data.labelled={labels}", "--steps", str(steps))
     rows = [Row(f"alone-{name}", f"{title}: student alone", given, seeds=3)]
-    for method, words in (("cwd", "CWD"), ("fakd-cwd", "FAKD-CWD")):
+    for method, words, pseudo in (("cwd", "CWD", ()), ("fakd-cwd", "FAKD-CWD", ()), ("pd", "PD", ("--set", "task.pseudo=1"))):
         options, teacher, plain = ("--method", method, *given), f"teacher-{labels}", f"{method}-{name}"
+        beside = " and the other images unlabelled" + (", with cross entropy of the teacher's sure classes" if pseudo else "")
         rows.append(Row(plain, f"{title}: {words}", options, teacher, 3))
-        rows.append(Row(f"{plain}-frames", f"{title}: {words} and the other images unlabelled", (*options, *_FRAMES), teacher, 3, plain))
+        rows.append(Row(f"{plain}-frames", f"{title}: {words}{beside}", (*options, *_FRAMES, *pseudo), teacher, 3, plain))
     return tuple(rows)
 
 
 _PYRAMID = ("teacher.model.name=fpn-tf_efficientnet_lite2", "teacher.model.head_channels=128")
 _BETTER = ("train.ema=0.99", "data.color=0.3", "data.rare=0.25")
-_FEW = ("--set", "data.labelled=46", "--steps", "900", *_set(*_PYRAMID))
-
-
-def _strong(suffix: str, title: str, *options: str) -> Row:
-    """CWD on 46 labels and 900 steps under the better teacher."""
-    plain = "cwd-46-900-strong"
-    name, title = f"cwd-46-900{suffix}-strong", f"46 labels, 900 steps, the better teacher: CWD{title}"
-    return Row(name, title, ("--method", "cwd", *_FEW, *options), "teacher-46-strong", 3, plain if suffix else None)
-
-
-def _better(method: str, title: str, *options: str) -> tuple[Row, ...]:
-    """The same with the teacher's augmentation and EMA for the student too; with unlabelled images and without."""
-    plain, given = f"{method}-46-900-better", ("--method", method, *_FEW, *_set(*_BETTER), *options)
-    words = f"46 labels, 900 steps, the better teacher, its augmentation and EMA: {title}"
-    return (
-        Row(plain, words, given, "teacher-46-strong", 3),
-        Row(
-            f"{method}-46-900-frames-better", f"{words} and the other images unlabelled", (*given, *_FRAMES), "teacher-46-strong", 3, plain
-        ),
-    )
-
-
 FEW_TEACHERS = (
     *(
         Row(f"teacher-{labels}", f"teacher on {labels} labels", ("--part", "teacher", "--set", f"data.labelled={labels}"))
@@ -202,25 +181,15 @@ FEW_TEACHERS = (
         ("--part", "teacher", "--set", "data.labelled=46", *_set(*_PYRAMID, "teacher.steps=1200", *_BETTER)),
     ),
 )
+_FEW = ("--set", "data.labelled=46", "--steps", "900", *_set(*_PYRAMID))
 STRONG = (
-    _strong("", " on those images"),
-    _strong("-frames", " and the other images unlabelled", *_FRAMES),
-    _strong("-most", " and the other images unlabelled, seven of eight", *_FRAMES, "--set", "data.unlabelled_share=0.875"),
-    _strong("-pseudo", " and the other images unlabelled, with their pseudo-labels' cross entropy", *_FRAMES, "--set", "task.pseudo=1"),
-)
-BETTER = (
+    Row("cwd-46-900-strong", "46 labels, 900 steps, the better teacher: CWD", ("--method", "cwd", *_FEW), "teacher-46-strong"),
     Row(
-        "alone-46-900-better",
-        "46 labels, 900 steps, the better teacher's augmentation and EMA: student alone",
-        ("--set", "data.labelled=46", "--steps", "900", *_set(*_BETTER)),
-        seeds=3,
+        "pd-46-900-frames-better",
+        "46 labels, 900 steps, the better teacher, its augmentation and EMA: PD, pseudo-labels, the other images unlabelled",
+        ("--method", "pd", *_FEW, *_set(*_BETTER, "task.pseudo=1"), *_FRAMES),
+        "teacher-46-strong",
     ),
-    *_better("pd", "PD, cross entropy with pseudo-labels", "--set", "task.pseudo=1"),
-    *_better("cwd", "CWD"),
-    *_better("rdd", "RDD"),
-    *_better("dist", "DIST"),
 )
-FEW_LABELS = (
-    STRONG + BETTER + _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
-)
+FEW_LABELS = STRONG + _few_labels(12, 900) + _few_labels(46, 300) + _few_labels(46, 900) + _few_labels(92, 300) + _few_labels(92, 900)
 """Labels on a part of the 367 training images, evenly spread, for teacher and student alike: a table of their own."""
