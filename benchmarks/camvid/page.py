@@ -171,32 +171,30 @@ def few_labels_table(runs: Runs, rows: list[Row]) -> list[str]:
 
 
 def write_page(runs: Runs, results: Path) -> None:
-    """The page and its two drawings, named as the folder of results is."""
+    """The page and its drawings, named as the folder of results is; gains are drawn where there is more than the student alone."""
     scale = results.name
-    students = [row for row in STUDENTS if row.name in runs]
-    rows = [row for row in TEACHERS if row.name in runs] + students
-    parts = [
-        "# CamVid: what each method gains, and what it costs",
-        how(runs),
-        f"![gains]({scale}-gains.svg)",
-        *_section("Accuracy", main_table(runs, rows)),
-    ]
+    groups = (TEACHERS, STUDENTS, OPTIONS, STUDIES, FEW_TEACHERS + FEW_LABELS)
+    teachers, students, options, studies, few = ([row for row in group if row.name in runs] for group in groups)
+    compared = len(students) > 1
+    parts = ["# CamVid: what each method gains, and what it costs", how(runs)]
+    if compared:
+        parts.append(f"![gains]({scale}-gains.svg)")
+        draw_gains(runs, students, HERE / f"{scale}-gains.svg")
+    parts += _section("Accuracy", main_table(runs, teachers + students))
     deployed = results / "deployed.json"
     if deployed.is_file():
         title = "The exported files, seed 0: mIoU · latency of the network (median) · size"
         parts += _section(title, deployed_table(read_json(deployed), students))
-    options, studies = ([row for row in group if row.name in runs] for group in (OPTIONS, STUDIES))
     if options:
         parts += _section("Options of the training, one at a time", main_table(runs, options))
     if studies:
         parts += _section("Looked into", main_table(runs, studies))
-    if few := [row for row in FEW_TEACHERS + FEW_LABELS if row.name in runs]:
+    if few:
         parts += _section("Few labels", few_labels_table(runs, few))
-    parts += _section("IoU by class, %", class_table(runs, rows + options + studies))
+    parts += _section("IoU by class, %", class_table(runs, teachers + students + options + studies + few))
     parts += ["## Curves", f"![curves]({scale}-curves.svg)"]
     write_text(HERE / f"{scale}.md", "\n\n".join(parts) + "\n")
-    draw_gains(runs, students, HERE / f"{scale}-gains.svg")
-    draw_curves(runs, students, HERE / f"{scale}-curves.svg")
+    draw_curves(runs, students if compared else students + few, HERE / f"{scale}-curves.svg")
 
 
 def _section(title: str, table: list[str]) -> list[str]:

@@ -79,8 +79,10 @@ def test_the_page_is_what_the_records_give(scale, scripts, tmp_path, monkeypatch
     monkeypatch.setattr(page, "HERE", tmp_path)
     page.write_page(page.read_runs(HERE / "results" / scale), HERE / "results" / scale)
     assert (tmp_path / f"{scale}.md").read_text() == (HERE / f"{scale}.md").read_text()
-    for name in ("gains", "curves"):
-        drawing = (tmp_path / f"{scale}-{name}.svg").read_text()
+    shown = re.findall(r"\]\((.*\.svg)\)", (tmp_path / f"{scale}.md").read_text())
+    assert f"{scale}-curves.svg" in shown and (scale == "few" or f"{scale}-gains.svg" in shown)
+    for name in shown:
+        drawing = (tmp_path / name).read_text()
         assert len(drawing) > 5000
         _, rules, drawn = re.split("<style>@media screen and|</style><defs>", drawing)
         used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawn))
