@@ -71,7 +71,7 @@ WRONG = [
     (["--recipe", "camvit"], 2, "No recipe 'camvit'; did you mean 'camvid'?"),
     (["--recipe", "camvid", "--data-root", "nowhere"], 1, "or say --num-classes."),
     (["--candidate", "fast-scnn", "--backend", "onnxruntime-cpo"], 2, "did you mean 'onnxruntime-cpu'?"),
-    (["--candidate", "fast-scnn", "--backend", "tensorrt"], 2, "tensorrt runs no ONNX files"),
+    (["--candidate", "fast-scnn", "--backend", "tensorrt"], 2, "tensorrt can't run ONNX files"),
     (["--candidate", "fast-scnn", "--device", "jetson"], 2, "A device is ssh://USER@HOST:PORT"),
 ]
 

@@ -351,7 +351,7 @@ def test_what_a_compiled_teacher_cannot_do_is_said(teacher, speed, says, tmp_pat
     changed = {"teacher": {"source": str(tmp_path / "net.onnx"), **teacher}, "train": {"speed": speed}}
     recipe = validate(Recipe, merge(tiny.model_dump(mode="json", exclude={"teacher"}), changed), "test")
     with pytest.raises(UsageError, match=says):
-        pipeline.load_teacher(recipe, open_split(recipe).classes, False)
+        pipeline.load_teacher(recipe, open_split(recipe).classes)
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "best.safetensors"])
