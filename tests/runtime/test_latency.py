@@ -86,3 +86,16 @@ def test_a_call_that_fails_is_called_no_more_and_the_others_go_on():
     broken, whole = measure([breaks, lambda: time.sleep(0.001)], Timing(warmup_s=0, settle_s=0, seconds=0.01, iterations=4, rounds=2))
     assert isinstance(broken, RuntimeError) and next(count) == 4
     assert len(whole) == 2 and all(one.stop > one.start for one in whole) and whole[1].start >= whole[0].stop
+
+
+def test_settling_and_warm_up_last_no_longer_than_what_is_measured(monkeypatch):
+    now, calls = 0.0, 0
+
+    def call():
+        nonlocal now, calls
+        now, calls = now + 0.01, calls + 1
+
+    monkeypatch.setattr("edgekd_runtime.latency.time.perf_counter", lambda: now)
+    (turns,) = measure([call], Timing(warmup_s=100, settle_s=100, seconds=0.4, iterations=1, rounds=2))
+    measured = sum(len(turn.times) for turn in turns)
+    assert measured >= 40 and calls <= 3 * measured + 6  # a call more for each that rounding leaves a little short
