@@ -28,11 +28,14 @@ HERE = Path(__file__).parent
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 BASELINE = "alone"
 FILES = (
-    ("FP32", "fp32", "onnxruntime-cpu"),
-    ("FP16", "fp16", "onnxruntime-cpu"),
-    ("INT8", "int8", "onnxruntime-cpu"),
-    ("INT8", "int8", "openvino"),
+    ("FP32", "", "fp32", "onnxruntime-cpu"),
+    ("FP16", "", "fp16", "onnxruntime-cpu"),
+    ("INT8", "", "int8", "onnxruntime-cpu"),
+    ("INT8", "", "int8", "openvino"),
+    ("QAT, INT8", "-qat", "int8", "onnxruntime-cpu"),
+    ("QAT, INT8", "-qat", "int8", "openvino"),
 )
+"""Columns of the exported files: title, end of the run's name, precision, backend."""
 Runs = dict[str, dict[int, dict[str, Any]]]
 
 
@@ -88,13 +91,14 @@ def class_table(runs: Runs, rows: list[Row]) -> list[str]:
 def deployed_table(document: dict[str, Any], rows: list[Row]) -> list[str]:
     """mIoU, latency and size of the exported files of seed 0."""
     files = {(one["run"], one["precision"], one["backend"].split()[0]): one for one in document["rows"]}
-    heads = [f"{title}, {backend}" for title, _, backend in FILES]
-    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(FILES)]
-    for row in rows:
-        cells = []
-        for _, precision, backend in FILES:
-            one = files.get((f"{row.name}-seed0", precision, backend))
-            cells.append(f"{100 * one['miou']:.2f} · {one['p50_ms']:.1f} ms · {one['mb']:.1f} MB" if one else "–")
+    table: dict[str, list[Any]] = {}
+    for title, suffix, precision, backend in FILES:
+        column = [files.get((f"{row.name}-seed0{suffix}", precision, backend)) for row in rows]
+        if any(column):
+            table[f"{title}, {backend}"] = column
+    lines = ["| | " + " | ".join(table) + " |", "|---|" + "---:|" * len(table)]
+    for row, measured in zip(rows, zip(*table.values(), strict=True), strict=True):
+        cells = (f"{100 * one['miou']:.2f} · {one['p50_ms']:.1f} ms · {one['mb']:.1f} MB" if one else "–" for one in measured)
         lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
     return lines
 

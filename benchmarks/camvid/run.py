@@ -2,7 +2,8 @@
 
 python benchmarks/camvid/run.py --root CAMVID --weights LITE0.pth --teacher-weights LITE2.pth [--recipe cpu.yaml] [--out runs/camvid-cpu]
 
-Stages: every row's seed 0, the further seeds, then FP32, FP16 and INT8 of every student's seed 0 in one benchmark. What is recorded goes to
+Stages: every row's seed 0, the further seeds, then FP32, FP16 and INT8 of every student's seed 0 in one benchmark, with ``--qat`` also INT8
+of the same students fine-tuned with its rounding. What is recorded goes to
 ``benchmarks/camvid/results/RECIPE``; `page.py` makes the tables of it. Killed at any point, the same command goes on. A seed 0 whose run is
 gone, as on a new machine, is trained again, because its exported files are measured beside the others'.
 """
@@ -124,14 +125,30 @@ def _without_paths(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and "/" in value else value
 
 
-def deployed(jobs: list[Job], results: Path) -> None:
+def exported(folder: Path, *options: str) -> Path:
+    """Where a run's exported files are, made if they are not there."""
+    if not (folder / "export" / "int8" / "model.onnx").is_file():
+        edgekd("export", str(folder), *options)
+    return folder / "export"
+
+
+def fine_tuned(job: Job) -> Path:
+    """The run of a job's student, fine-tuned with INT8's rounding under the teacher that it had."""
+    folder = job.folder.with_name(f"{job.name}-qat")
+    if not (folder / "spent.json").is_file():
+        cpu = edgekd("distill", "--qat", "--recipe", str(job.folder), "--out", str(folder), "--overwrite")
+        write_json(folder / "spent.json", {"cpu_seconds": cpu})
+    return folder
+
+
+def deployed(jobs: list[Job], results: Path, qat: bool) -> None:
     """Export every job's student, and measure all the files in one alternating run."""
     bench = jobs[0].out / "bench.json"
-    for job in jobs:
-        if not (job.folder / "export" / "int8" / "model.onnx").is_file():
-            edgekd("export", str(job.folder), "--precision", PRECISIONS)
-    folders = [str(job.folder / "export") for job in jobs]
-    edgekd("bench", *folders, "--backend", "onnxruntime-cpu", "--backend", "openvino", "--seconds", "1", "--results", str(bench))
+    folders = [exported(job.folder, "--precision", PRECISIONS) for job in jobs]
+    if qat:
+        folders += [exported(fine_tuned(job), "--precision", "int8", "--calib-method", "minmax") for job in jobs]
+    backends = ("--backend", "onnxruntime-cpu", "--backend", "openvino")
+    edgekd("bench", *map(str, folders), *backends, "--seconds", "1", "--results", str(bench))
     write_json(results / "deployed.json", {"rows": [deployed_row(one) for one in load_results(bench)], **machine()})
 
 
@@ -160,6 +177,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + OPTIONS + STUDIES), help="rows to run, by name")
     parser.add_argument("--seeds", type=int, default=3, help="at most so many of each row")
     parser.add_argument("--few-labels", action="store_true", help="run the rows with few labels instead")
+    parser.add_argument("--qat", action="store_true", help="also export the students fine-tuned with INT8's rounding")
     parser.add_argument("--train-only", action="store_true", help="leave the exported files for later, e.g. with rows divided over cores")
     arguments = parser.parse_args()
     out = (arguments.out or Path("runs") / f"camvid-{arguments.recipe.stem}").resolve()
@@ -176,9 +194,9 @@ def main() -> None:
     for job in teachers + jobs:
         if not done(job, results):
             record(job, data, results)
-    exported = [job for job in jobs if job.seed == 0 and job.row in STUDENTS]
-    if exported and not arguments.train_only:
-        deployed(exported, results)
+    shown = [job for job in jobs if job.seed == 0 and job.row in STUDENTS]
+    if shown and not arguments.train_only:
+        deployed(shown, results, arguments.qat)
 
 
 if __name__ == "__main__":

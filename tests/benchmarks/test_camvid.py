@@ -101,3 +101,36 @@ def test_few_labels_are_compared_with_the_same_without_unlabelled_images(scripts
     runs = {"cwd-46-300": {0: {"miou": 0.5}, 1: {"miou": 0.52}}, "cwd-46-300-frames": {0: {"miou": 0.53}, 1: {"miou": 0.54}}}
     table = scripts["page"].few_labels_table(runs, rows)
     assert table[2].endswith("| 2 | 51.00 ± 1.41 | – | – |") and table[3].endswith("| +2.50 ± 0.71 | +3.00, +2.00 |")
+
+
+def test_fine_tuned_students_are_exported_once_and_stand_in_the_table(scripts, tmp_path, monkeypatch):
+    from edgekd.cli import main
+
+    run, page = scripts["run"], scripts["page"]
+    row = scripts["jobs"].STUDENTS[0]
+    job = scripts["jobs"].Job(row, 0, HERE / "long.yaml", tmp_path)
+    asked = []
+
+    def edgekd(verb, *options):
+        command = main.get_command(None, verb)
+        command.make_context(verb, list(options))  # every option is one that the project has
+        asked.append((verb, *options))
+        if verb == "export":
+            run.write_json(Path(options[0]) / "export" / "int8" / "model.onnx", {})
+        return 1.0
+
+    monkeypatch.setattr(run, "edgekd", edgekd)
+    monkeypatch.setattr(run, "load_results", lambda file: [])
+    job.folder.mkdir()
+    for _ in range(2):
+        run.deployed([job], tmp_path, qat=True)
+    verbs = [verb for verb, *_ in asked]
+    assert verbs == ["export", "distill", "export", "bench", "bench"]
+    assert "--qat" in asked[1] and str(job.folder) in asked[1] and asked[2][1] == str(tmp_path / "alone-seed0-qat")
+    files = [
+        {"run": name, "precision": precision, "backend": "onnxruntime-cpu 1", "miou": miou, "p50_ms": 5, "mb": 3}
+        for name, precision, miou in (("alone-seed0", "fp32", 0.7), ("alone-seed0", "int8", 0.68), ("alone-seed0-qat", "int8", 0.69))
+    ]
+    head, _, line = page.deployed_table({"rows": files}, [row])
+    assert head == "| | FP32, onnxruntime-cpu | INT8, onnxruntime-cpu | QAT, INT8, onnxruntime-cpu |"
+    assert line == f"| {row.title} | 70.00 · 5.0 ms · 3.0 MB | 68.00 · 5.0 ms · 3.0 MB | 69.00 · 5.0 ms · 3.0 MB |"
