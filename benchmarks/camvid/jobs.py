@@ -16,6 +16,7 @@ class Row:
         teacher: Row whose seed-0 run is the teacher; None trains without one.
         seeds: How many.
         without: Row of the same training without unlabelled images, which it is compared with.
+        tunes: Row of the same method with its published weight.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Row:
     teacher: str | None = None
     seeds: int = 1
     without: str | None = None
+    tunes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,56 @@ STUDIES = (
     _method("all-free", "LAD + RDD + FAKD-CWD, the teacher without the consistency term", "all", teacher="lad-teacher-free"),
 )
 """What helps to read the table: not part of it."""
+
+
+def _tuned(row: str, weight: float, *beside: str) -> tuple[Row, ...]:
+    """A method whose first transfer has so many times its published weight; what stands beside it keeps its own."""
+    method = next(one for one in STUDENTS if one.name == row)
+    scaled = ((factor, "{{method: " + f"{row}, weight: {weight * factor:g}" + "}}") for factor in FACTORS)
+    rest = "".join(f", {{{{method: {name}}}}}" for name in beside)
+    return tuple(
+        Row(f"{row}-x{factor:g}", f"{method.title}, {factor:g} of its weight", _set(f"transfer=[{first}{rest}]"), "teacher", tunes=row)
+        for factor, first in scaled
+    )
+
+
+FACTORS = (0.1, 3.0)
+"""The same small budget for every method: what its weight is multiplied by."""
+TUNED = (
+    *_tuned("pd", 1),
+    *_tuned("cwd", 3),
+    *_tuned("fakd-cwd", 5),
+    *_tuned("fakd-pd", 1),
+    *_tuned("skds", 10, "pd", "adversarial"),
+    *_tuned("ifvd", 20, "pd", "adversarial"),
+    *_tuned("at", 10000, "pd"),
+    *_tuned("dsd", 1),
+    *_tuned("fitnet", 10, "pd"),
+    *_tuned("dist", 1),
+    *_tuned("bpkd", 1),
+    *_tuned("afdcd", 1, "pd"),
+)
+_OHEM = ("task.weighting=ohem",)
+REASONS = (
+    _method("pd-ohem", "PD, the task by OHEM: are rare classes what it lacks?", "pd", *_set(*_OHEM), seeds=1),
+    _method("fakd-pd-ohem", "FAKD-PD, the task by OHEM", "fakd-pd", *_set(*_OHEM), seeds=1),
+    _method("cwd-ohem", "CWD, the task by OHEM", "cwd", *_set(*_OHEM), seeds=1),
+    _method(
+        "fakd-pd-plain",
+        "FAKD-PD without its statistics (PD by cross entropy): are they what harms?",
+        "fakd-pd",
+        *_set("transfer=[{{method: fakd-pd, strength: 0}}]"),
+        seeds=1,
+    ),
+    _method(
+        "fakd-pd-long",
+        "FAKD-PD with three times the steps, its statistics too: are they too young?",
+        "fakd-pd",
+        *_set("train.steps=900"),
+        seeds=1,
+    ),
+)
+"""Why what lost has lost: one guess a row."""
 
 
 def _few_labels(labels: int, steps: int) -> tuple[Row, ...]:

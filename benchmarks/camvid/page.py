@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from jobs import FEW_LABELS, FEW_TEACHERS, OPTIONS, STUDENTS, STUDIES, TEACHERS, Row
+from jobs import FACTORS, FEW_LABELS, FEW_TEACHERS, OPTIONS, REASONS, STUDENTS, STUDIES, TEACHERS, TUNED, Row
 from matplotlib import pyplot as plt
 
 from edgekd.report import palette
@@ -174,10 +174,22 @@ def few_labels_table(runs: Runs, rows: list[Row]) -> list[str]:
     return lines
 
 
+def tuned_table(runs: Runs) -> list[str]:
+    """Seed 0 of every method with its published weight and with others, and the best of them."""
+    heads = ["published weight", *(f"{factor:g} of it" for factor in FACTORS), "tuned"]
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    for method in STUDENTS:
+        names = [method.name, *(row.name for row in TUNED if row.tunes == method.name)]
+        if len(names) > 1 and all(0 in runs.get(name, {}) for name in names):
+            scores = [100 * runs[name][0]["miou"] for name in names]
+            lines.append(f"| {method.title} | " + " | ".join(f"{score:.2f}" for score in (*scores, max(scores))) + " |")
+    return lines
+
+
 def write_page(runs: Runs, results: Path) -> None:
     """The page and its drawings, named as the folder of results is; gains are drawn where there is more than the student alone."""
     scale = results.name
-    groups = (TEACHERS, STUDENTS, OPTIONS, STUDIES, FEW_TEACHERS + FEW_LABELS)
+    groups = (TEACHERS, STUDENTS, OPTIONS, STUDIES + REASONS, FEW_TEACHERS + FEW_LABELS)
     teachers, students, options, studies, few = ([row for row in group if row.name in runs] for group in groups)
     compared = len(students) > 1
     parts = ["# CamVid: what each method gains, and what it costs", how(runs)]
@@ -193,6 +205,8 @@ def write_page(runs: Runs, results: Path) -> None:
         parts += _section("Options of the training, one at a time", main_table(runs, options))
     if studies:
         parts += _section("Looked into", main_table(runs, studies))
+    if any(row.name in runs for row in TUNED):
+        parts += _section("Weights, seed 0", tuned_table(runs))
     if few:
         parts += _section("Few labels", few_labels_table(runs, few))
     parts += _section("IoU by class, %", class_table(runs, teachers + students + options + studies + few))

@@ -23,7 +23,7 @@ from typing import Any
 
 import timm
 import torch
-from jobs import FEW_LABELS, FEW_TEACHERS, OPTIONS, STUDENTS, STUDIES, TEACHERS, Data, Job
+from jobs import FEW_LABELS, FEW_TEACHERS, OPTIONS, REASONS, STUDENTS, STUDIES, TEACHERS, TUNED, Data, Job
 
 from edgekd.loading import load_recipe
 from edgekd.runs import Run
@@ -88,10 +88,11 @@ def train(job: Job, data: Data) -> None:
 
 
 def done(job: Job, results: Path) -> bool:
-    """Whether its result is recorded for this recipe and, of seed 0, its run is there to be exported."""
+    """Whether its result is recorded for this recipe and, where it teaches others or is exported, its run is there."""
     file = results / f"{job.name}.json"
     recorded = file.is_file() and read_json(file)["digest"] == digest(job)
-    return recorded and (job.seed > 0 or job.row in OPTIONS + STUDIES + FEW_LABELS or (job.folder / "spent.json").is_file())
+    needed = job.seed == 0 and job.row in TEACHERS + STUDENTS + FEW_TEACHERS
+    return recorded and (not needed or (job.folder / "spent.json").is_file())
 
 
 def record(job: Job, data: Data, results: Path) -> None:
@@ -174,7 +175,9 @@ def main() -> None:
     parser.add_argument("--teacher-weights", default="timm", help="of the teacher's backbone")
     parser.add_argument("--recipe", type=Path, default=HERE / "cpu.yaml")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/camvid-RECIPE where absent")
-    parser.add_argument("--rows", default=",".join(row.name for row in STUDENTS + OPTIONS + STUDIES), help="rows to run, by name")
+    parser.add_argument(
+        "--rows", default=",".join(row.name for row in STUDENTS + OPTIONS + STUDIES + TUNED + REASONS), help="rows to run, by name"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="at most so many of each row")
     parser.add_argument("--few-labels", action="store_true", help="run the rows with few labels instead")
     parser.add_argument("--qat", action="store_true", help="also export the students fine-tuned with INT8's rounding")
@@ -184,7 +187,7 @@ def main() -> None:
     results = HERE / "results" / arguments.recipe.stem
     data = Data(arguments.root, arguments.weights, arguments.teacher_weights)
     wanted = [row.name for row in FEW_LABELS] if arguments.few_labels else arguments.rows.split(",")
-    known = STUDENTS + OPTIONS + STUDIES + FEW_LABELS
+    known = STUDENTS + OPTIONS + STUDIES + TUNED + REASONS + FEW_LABELS
     rows = [row for row in known if row.name in wanted]
     if len(rows) < len(wanted):
         parser.error(f"--rows {arguments.rows}: choose from {', '.join(row.name for row in known)}")

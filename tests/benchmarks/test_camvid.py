@@ -25,7 +25,7 @@ def scripts():
 def jobs(scripts, out: Path, scale="cpu"):
     rows = [
         row
-        for group in ("TEACHERS", "STUDENTS", "OPTIONS", "STUDIES", "FEW_TEACHERS", "FEW_LABELS")
+        for group in ("TEACHERS", "STUDENTS", "OPTIONS", "STUDIES", "TUNED", "REASONS", "FEW_TEACHERS", "FEW_LABELS")
         for row in getattr(scripts["jobs"], group)
     ]
     return [scripts["jobs"].Job(row, seed, HERE / f"{scale}.yaml", out) for row in rows for seed in range(row.seeds)]
@@ -134,3 +134,21 @@ def test_fine_tuned_students_are_exported_once_and_stand_in_the_table(scripts, t
     head, _, line = page.deployed_table({"rows": files}, [row])
     assert head == "| | FP32, onnxruntime-cpu | INT8, onnxruntime-cpu | QAT, INT8, onnxruntime-cpu |"
     assert line == f"| {row.title} | 70.00 · 5.0 ms · 3.0 MB | 68.00 · 5.0 ms · 3.0 MB | 69.00 · 5.0 ms · 3.0 MB |"
+
+
+def test_the_published_weight_is_what_is_tuned(scripts, tmp_path):
+    from edgekd.distill.methods import method_recipe
+    from edgekd.distill.registry import TRANSFERS
+    from edgekd.loading import assignment
+
+    tuned = scripts["jobs"].TUNED
+    for row in tuned:
+        (_, text), published = row.options, method_recipe(row.tunes)["transfer"]
+        first, *beside = assignment(text.format(root="", runs=""))["transfer"]
+        factor = float(row.name.rpartition("-x")[2])
+        assert first["method"] == row.tunes and beside == published[1:] and factor in scripts["jobs"].FACTORS
+        assert first["weight"] == pytest.approx(factor * TRANSFERS[row.tunes].default_weight)
+    runs = {row.name: {0: {"miou": 0.4 + 0.01 * number}} for number, row in enumerate(tuned)} | {"fitnet": {0: {"miou": 0.3}}}
+    (line,) = scripts["page"].tuned_table(runs)[2:]
+    scores = [100 * runs[row.name][0]["miou"] for row in tuned if row.tunes == "fitnet"]
+    assert line == f"| FitNet | 30.00 | {scores[0]:.2f} | {scores[1]:.2f} | {scores[1]:.2f} |"
