@@ -149,6 +149,7 @@ STUDIES = (
     Row(
         "dist-vit", "DIST from the transformer, which sees images 1.25 times as large", ("--method", "dist", *_set(*_VIT)), "teacher-vit", 1
     ),
+    _method("cwd-larger", "CWD, the teacher sees images 1.5 times as large", "cwd", *_set("teacher.scale=1.5"), seeds=1),
     Row("alone-double", "student alone, 3,000 steps", ("--set", "train.steps=3000")),
     Row("alone-long", "student alone, as many steps as the teachers", ("--set", "train.steps=900")),
     _method("cwd-long", "CWD, as many steps as the teachers", "cwd", "--set", "train.steps=900", seeds=1),
