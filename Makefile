@@ -18,7 +18,7 @@ quickstart: install
 	$(BIN)/edgekd quickstart
 
 test: install test-runtime
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 25
 
 test-runtime: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/python -m pytest -q tests/runtime
