@@ -203,7 +203,7 @@ def test_what_is_wrong_is_one_sentence_and_the_right_code(case, places, edgekd, 
 
 def test_damaged_data_stops_training_by_name(camvid, edgekd, tmp_path):
     base = ["train", "--data-root", camvid, "--student", "lraspp-mobilenetv3_small_050", "--imgsz", "48x64", "--batch-size", 4]
-    base += ["--steps", 4, "--set", "data.workers=0", "--set", "data.crop=null", "--set", "train.val_every=4"]
+    base += ["--set", "task.min_kept=153", "--steps", 4, "--set", "data.workers=0", "--set", "data.crop=null", "--set", "train.val_every=4"]
     edgekd(*base, "--out", tmp_path / "fine")
     cv2.imwrite(str(camvid / "trainannot/003.png"), np.full((48, 64), 200, np.uint8))
     assert "003.png has the label value 200" in edgekd(*base, "--out", tmp_path / "a", code=1).stderr
