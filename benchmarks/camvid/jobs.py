@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.distill.registry import TRANSFERS
+
 
 @dataclass(frozen=True)
 class Row:
@@ -158,33 +160,26 @@ STUDIES = (
 """What helps to read the table: not part of it."""
 
 
-def _tuned(row: str, weight: float, *beside: str) -> tuple[Row, ...]:
-    """A method whose first transfer has so many times its published weight; what stands beside it keeps its own."""
-    method = next(one for one in STUDENTS if one.name == row)
-    scaled = ((factor, "{{method: " + f"{row}, weight: {weight * factor:g}" + "}}") for factor in FACTORS)
-    rest = "".join(f", {{{{method: {name}}}}}" for name in beside)
+def _tuned(method: Row) -> tuple[Row, ...]:
+    """A method whose transfer has so many times its published weight; what stands beside it keeps its own."""
+    kind = TRANSFERS[method.name]
+    beside = "".join(f", {{{{method: {name}}}}}" for name in kind.companions)
+    scaled = ((factor, f"{{{{method: {method.name}, weight: {kind.default_weight * factor:g}}}}}") for factor in FACTORS)
     return tuple(
-        Row(f"{row}-x{factor:g}", f"{method.title}, {factor:g} of its weight", _set(f"transfer=[{first}{rest}]"), "teacher", tunes=row)
+        Row(
+            f"{method.name}-x{factor:g}",
+            f"{method.title}, {factor:g} of its weight",
+            _set(f"transfer=[{first}{beside}]"),
+            "teacher",
+            tunes=method.name,
+        )
         for factor, first in scaled
     )
 
 
 FACTORS = (0.1, 3.0)
 """The same small budget for every method: what its weight is multiplied by."""
-TUNED = (
-    *_tuned("pd", 1),
-    *_tuned("cwd", 3),
-    *_tuned("fakd-cwd", 5),
-    *_tuned("fakd-pd", 1),
-    *_tuned("skds", 10, "pd", "adversarial"),
-    *_tuned("ifvd", 20, "pd", "adversarial"),
-    *_tuned("at", 10000, "pd"),
-    *_tuned("dsd", 1),
-    *_tuned("fitnet", 10, "pd"),
-    *_tuned("dist", 1),
-    *_tuned("bpkd", 1),
-    *_tuned("afdcd", 1, "pd"),
-)
+TUNED = tuple(row for method in STUDENTS if method.name in TRANSFERS for row in _tuned(method))
 _OHEM = ("task.weighting=ohem",)
 REASONS = (
     _method("pd-ohem", "PD, the task by OHEM: are rare classes what it lacks?", "pd", *_set(*_OHEM), seeds=1),
